@@ -96,7 +96,7 @@ def test_requirements_are_lower_bounds(repo: Path) -> None:
     assert not [line for line in lines if not re.fullmatch(r"[\w.-]+>=\d+(\.\d+)*", line)]
 
 
-def test_constraints_satisfy_the_requirements(repo: Path) -> None:
+def test_constraints_name_every_requirement(repo: Path) -> None:
     parser = configuration(repo)
     lists = [parser["options"]["install_requires"], parser["options.extras_require"]["test"]]
     wanted = {line.split(">=")[0].lower() for text in lists for line in text.splitlines() if ">=" in line}
