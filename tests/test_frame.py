@@ -120,6 +120,12 @@ def test_changelog_ends_at_the_version_of_setup_cfg(repo: Path) -> None:
     assert headings[0] == version
 
 
+def test_package_and_setup_cfg_name_one_version(repo: Path) -> None:
+    stated = re.search(r'(?m)^__version__ = "(.+)"$', (repo / "ristretto" / "__init__.py").read_text("utf-8"))
+    assert stated
+    assert stated[1] == configuration(repo)["metadata"]["version"]
+
+
 def test_documents_link_to_files_that_exist(repo: Path) -> None:
     broken = []
     for page in (path for path in tracked(repo) if path.suffix == ".md"):
