@@ -1,0 +1,6 @@
+"""Measure: a net and batches in, the ranges of weights and layer outputs out."""
+
+from ristretto.calibrate.distribution import Accumulator, Distribution, Range
+from ristretto.calibrate.stats import CalibrationStats, LayerStats, calibrate
+
+__all__ = ["Accumulator", "CalibrationStats", "Distribution", "LayerStats", "Range", "calibrate"]

@@ -1,0 +1,145 @@
+"""CalibrationStats: the first two stages of the paper, the ranges of weights and of layer outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ristretto.calibrate.distribution import Accumulator, Distribution, Range
+from ristretto.errors import DataError, ModelError
+from ristretto.execute import FloatExecutor
+from ristretto.execute.score import Progress, in_order
+from ristretto.net import Layer, Net, Shape
+from ristretto.net.op import Array
+
+
+@dataclass(frozen=True, eq=False)
+class LayerStats:
+    """What calibration saw of one layer that can be quantized.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer, with its weights.
+    layer_in, layer_out : Distribution
+        Of the input as the layer reads it, and of the output right after the layer, before anything works on it in
+        place.
+    final_in, final_out : Range
+        Of the same two blobs after the whole net has run: what the original tool measures.
+    rectified : bool
+        Whether every reader of the output is a ReLU.
+    """
+
+    layer: Layer
+    layer_in: Distribution
+    layer_out: Distribution
+    final_in: Range
+    final_out: Range
+    rectified: bool
+
+    @property
+    def weights(self) -> Range:
+        """The range of the weights without the bias."""
+        return _range(self.layer.blobs[:1])
+
+    @property
+    def params(self) -> Range:
+        """The range of weights and bias together."""
+        return _range(self.layer.blobs)
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationStats:
+    """What calibration saw of a net.
+
+    Parameters
+    ----------
+    layers : mapping of str to LayerStats
+        By layer name, in net order.
+    batches : int
+        How many batches were run.
+    source : str
+        Where they came from.
+    """
+
+    layers: Mapping[str, LayerStats]
+    batches: int
+    source: str
+
+
+def _range(blobs: Sequence[Array]) -> Range:
+    return Range(min(float(b.min()) for b in blobs), max(float(b.max()) for b in blobs))
+
+
+def calibrate(
+    net: Net,
+    inputs: Mapping[str, Shape],
+    batches: Iterable[Mapping[str, Array]],
+    *,
+    source: str = "",
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> CalibrationStats:
+    """Run batches through the float net and measure what can be quantized.
+
+    Parameters
+    ----------
+    net : Net
+        Of one phase, with weights.
+    inputs : mapping of str to shape
+        The shapes of one batch.
+    batches : iterable of batches
+    source : str
+        Where they come from, for reports.
+    threads : int
+        The result does not depend on it.
+
+    Raises
+    ------
+    ModelError
+        When the net has no layer that can be quantized, or a layer's numbers are not finite.
+    DataError
+        When there is no batch.
+    """
+    layers = [layer for layer in net if layer.op.part is not None]
+    if not layers:
+        raise ModelError(f"net '{net.name}' has no layer that can be quantized")
+    read = {layer.name: net.version(layer.bottoms[0], before=layer) for layer in layers}
+    final = {blob: net.version(blob) for layer in layers for blob in (layer.bottoms[0], layer.tops[0])}
+    versions = sorted({*read.values(), *final.values(), *(f"{layer.name}.top0" for layer in layers)})
+    executor = FloatExecutor(net, inputs, keep=versions)
+    found = {version: Accumulator() for version in versions}
+    count = 0
+    for run in in_order(executor.run, batches, threads, progress):
+        count += 1
+        for version in versions:
+            value = run.kept[version]
+            if not np.isfinite(value).all():
+                name, _, top = version.rpartition(".")
+                raise ModelError(f"{top} is not finite for some picture", layer=name, hint="do weights and data fit?")
+            found[version].add(value)
+    if not count:
+        raise DataError("no batch to calibrate with", hint="ask for at least one batch")
+    spread = {version: accumulator.finish() for version, accumulator in found.items()}
+    return CalibrationStats(
+        {
+            layer.name: LayerStats(
+                layer=layer,
+                layer_in=spread[read[layer.name]],
+                layer_out=spread[f"{layer.name}.top0"],
+                final_in=spread[final[layer.bottoms[0]]].range,
+                final_out=spread[final[layer.tops[0]]].range,
+                rectified=_rectified(net, layer),
+            )
+            for layer in layers
+        },
+        count,
+        source,
+    )
+
+
+def _rectified(net: Net, layer: Layer) -> bool:
+    readers = net.consumers(layer)
+    return bool(readers) and all(reader.op.rectifies for reader in readers)

@@ -1,0 +1,71 @@
+"""Arguments: the original tool's spelling of flags, and checks that argparse lacks."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+OPTION = "-"
+
+
+def normalise(argv: Sequence[str]) -> list[str]:
+    """Spell every long flag as ``--with_underscores``.
+
+    The original's flags are gflags: one dash or two, ``-`` and ``_`` alike, ``--flag=value`` or ``--flag value``.
+
+    Examples
+    --------
+    >>> normalise(["quantize", "-error-margin=1", "--model", "a-b.prototxt", "-h"])
+    ['quantize', '--error_margin=1', '--model', 'a-b.prototxt', '-h']
+    """
+    result = []
+    for word in argv:
+        name, equals, value = word.partition("=")
+        bare = name.lstrip(OPTION)
+        is_flag = name.startswith(OPTION) and len(bare) > 1 and bare[0].isalpha()
+        result.append(f"--{bare.replace('-', '_')}{equals}{value}" if is_flag else word)
+    return result
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+positive.__name__ = "whole number"
+
+
+def percentage(text: str) -> float:
+    """Read a number of percentage points, 0 to 100."""
+    number = float(text)
+    if not 0 <= number <= 100:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 100")
+    return number
+
+
+percentage.__name__ = "number"
+
+
+def add_model(parser: argparse.ArgumentParser, *, weights_required: bool) -> None:
+    """Add what every command reads: a prototxt, and weights."""
+    parser.add_argument("--model", required=True, metavar="PROTOTXT", help="the net")
+    parser.add_argument("--weights", required=weights_required, metavar="CAFFEMODEL", help="its weights")
+
+
+def add_running(parser: argparse.ArgumentParser, *, iterations: int) -> None:
+    """Add the options of every command that runs a net."""
+    parser.add_argument(
+        "--iterations", type=positive, default=iterations, metavar="N", help="TEST batches for each score (%(default)s)"
+    )
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="batches run side by side (one for each core); changes no result"
+    )
+    parser.add_argument("--gpu", metavar="ID", help="accepted for the original's sake; everything runs on the CPU")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``."""
+    parser.add_argument("--json", metavar="FILE", help="write the result as JSON too; '-' for standard output")

@@ -1,0 +1,38 @@
+"""Progress on a terminal: a bar for each stage, a line for each trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ristretto.report.terminal import PART_NAMES
+from ristretto.search import Trial
+
+
+class TerminalWatcher:
+    """Draws on standard error; without a terminal there are only notes."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    @contextmanager
+    def stage(self, title: str, batches: int) -> Iterator[Callable[[], None]]:
+        """Draw a bar that is gone when the stage is done."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        shown = self.console.is_terminal
+        with Progress(*columns, console=self.console, transient=True, disable=not shown) as progress:
+            task = progress.add_task(title, total=batches)
+            yield lambda: progress.advance(task)
+
+    def note(self, text: str) -> None:
+        """Print a note."""
+        self.console.print(f"note: {text}")
+
+    def trial(self, trial: Trial) -> None:
+        """Print a trial's score as soon as it is known."""
+        if self.console.is_terminal:
+            widths = "/".join(str(width) for width in trial.bits.values())
+            self.console.print(f"{PART_NAMES[trial.part]}, {widths} bits: {trial.score.value:.4f}")

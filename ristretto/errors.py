@@ -1,0 +1,64 @@
+"""The whole exception tree.
+
+Every error that a user can cause is a `RistrettoError`; the command line prints it as one line, with its hint, and
+exits 1. Anything else is a defect of this package.
+"""
+
+
+class RistrettoError(Exception):
+    """Base of all errors that this package raises on purpose.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and where, in one line.
+    hint : str
+        What to do about it, in one line; may be empty.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ModelError(RistrettoError):
+    """A net, a layer of it or its weights make no sense.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong.
+    layer : str
+        The layer's name; it is put in front of the message.
+    hint : str
+        What to do about it.
+    """
+
+    def __init__(self, message: str, *, layer: str = "", hint: str = "") -> None:
+        super().__init__(f"layer '{layer}': {message}" if layer else message, hint=hint)
+        self.layer = layer
+
+
+class PrototxtError(ModelError):
+    """A text file that is no prototxt; the message starts with ``file:line:column``."""
+
+
+class CaffemodelError(ModelError):
+    """A weights file that is truncated, corrupt or of another kind."""
+
+
+class FormatError(RistrettoError):
+    """A number format with impossible parameters."""
+
+
+class DataError(RistrettoError):
+    """A data source that is missing, empty, corrupt or of the wrong shape."""
+
+
+class SearchError(RistrettoError):
+    """A search that cannot start or has nothing to decide."""
+
+
+class OutputError(RistrettoError):
+    """A result that cannot be written where the user wants it."""

@@ -1,0 +1,101 @@
+"""Executor: a net prepared once as a list of steps, then run on batches from any number of threads."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from typing import ClassVar, Protocol
+
+from ristretto.errors import DataError, ModelError
+from ristretto.execute.values import Run, State, real
+from ristretto.formats import Rounding
+from ristretto.net import Layer, Net, Scheme, Shape
+from ristretto.net.op import Array
+
+
+class Step(Protocol):
+    """A piece of a prepared net."""
+
+    def run(self, state: State) -> None:
+        """Read bottoms from the state's blobs and store tops there."""
+
+
+class Executor(ABC):
+    """A prepared net.
+
+    Parameters
+    ----------
+    net : Net
+        Of one phase, with its weights.
+    inputs : mapping of str to shape
+        The shapes of the data layers' tops for one batch.
+    keep : collection of str
+        Which values a run keeps, as ``LAYER.topK``.
+    rounding : Rounding
+        Where halves go when activations and weights are trimmed.
+
+    Raises
+    ------
+    ModelError
+        When weights are missing or do not fit, or a layer asks for stochastic rounding.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(
+        self,
+        net: Net,
+        inputs: Mapping[str, Shape],
+        *,
+        keep: Collection[str] = (),
+        rounding: Rounding = Rounding.HALF_AWAY,
+    ) -> None:
+        self.net = net
+        self.shapes = net.shapes(inputs)
+        self.inputs = {
+            top: shape
+            for layer in net.data_layers
+            for top, shape in zip(layer.tops, self.shapes[layer.name], strict=True)
+        }
+        self.keep = frozenset(keep)
+        self.rounding = rounding
+        for layer in net:
+            check_ready(layer, net.bottom_shapes(layer, self.shapes))
+        self.steps: Sequence[Step] = self.plan()
+
+    @abstractmethod
+    def plan(self) -> Sequence[Step]:
+        """Prepare the steps."""
+
+    def run(self, batch: Mapping[str, Array]) -> Run:
+        """Run one batch.
+
+        Parameters
+        ----------
+        batch : mapping of str to float32 array
+            The data layers' tops, in real units, with the shapes given at construction.
+        """
+        for blob, shape in self.inputs.items():
+            if blob not in batch or batch[blob].shape != shape:
+                got = batch[blob].shape if blob in batch else "nothing"
+                raise DataError(f"blob '{blob}' needs shape {shape}, the batch holds {got}")
+        state = State({}, self.keep)
+        for layer in self.net.data_layers:
+            state.store(layer.name, layer.tops, tuple(batch[top] for top in layer.tops))
+        for step in self.steps:
+            step.run(state)
+        outputs = {blob: real(state.blobs[blob]) for blob in self.net.outputs}
+        return Run(outputs, state.kept, state.companions)
+
+
+def check_ready(layer: Layer, bottoms: Sequence[Shape]) -> None:
+    """Raise a ModelError when a layer lacks weights, or asks for what no executor does."""
+    if not layer.op.is_data and layer.op.blob_shapes(bottoms) and not layer.blobs:
+        raise ModelError("no weights", layer=layer.name, hint="does the caffemodel belong to this prototxt?")
+    if layer.quant and layer.quant.scheme is Scheme.STOCHASTIC:
+        raise ModelError(
+            "rounding_scheme STOCHASTIC gives another score on every run",
+            layer=layer.name,
+            hint="set rounding_scheme: NEAREST to score the net",
+        )
+

@@ -1,0 +1,132 @@
+"""A run of float layers as one onnxruntime session."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from ristretto.errors import ModelError
+from ristretto.execute.values import State, real
+from ristretto.net import Layer, Shape
+
+OPSET = 17
+IR_VERSION = 8
+"""Old enough for every onnxruntime that setup.cfg admits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A blob as it stands at one place in the net: the name that ONNX knows it by, and its shape."""
+
+    name: str
+    shape: Shape
+
+
+class OnnxStep:
+    """Runs consecutive layers in onnxruntime, on one thread: whole batches are spread over threads instead.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Consecutive layers, each with an ONNX form and its weights as they are to be used.
+    shapes : mapping of str to shape
+        The shapes of the blobs before the first of these layers.
+    tops : mapping of str to tuple of shapes
+        The shapes of each layer's tops.
+    wanted : collection of str
+        Blobs that are read after these layers.
+    keep : collection of str
+        Values to keep, as ``LAYER.topK``.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        shapes: Mapping[str, Shape],
+        tops: Mapping[str, tuple[Shape, ...]],
+        wanted: Collection[str],
+        keep: Collection[str],
+    ) -> None:
+        current = {blob: Tensor(f"in:{blob}", shape) for blob, shape in shapes.items()}
+        before = dict(current)
+        nodes: list[onnx.NodeProto] = []
+        weights: list[onnx.TensorProto] = []
+        read: set[str] = set()
+        kept: dict[str, Tensor] = {}
+        for layer in layers:
+            bottoms = [current[blob] for blob in layer.bottoms]
+            made = {top: Tensor(f"{layer.name}.top{i}", tops[layer.name][i]) for i, top in enumerate(layer.tops)}
+            read.update(blob for blob in layer.bottoms if current[blob] is before.get(blob))
+            self._add(layer, bottoms, list(made.values()), nodes, weights)
+            current.update(made)
+            kept.update({tensor.name: tensor for tensor in made.values() if tensor.name in keep})
+        self.inputs = {blob: before[blob].name for blob in sorted(read)}
+        results = {blob: current[blob] for blob in sorted(wanted) if blob in current and current[blob] is not before.get(blob)}
+        self.outputs = {blob: tensor.name for blob, tensor in results.items()}
+        self.kept = sorted(kept)
+        fetched = {tensor.name: tensor for tensor in (*results.values(), *kept.values())}
+        graph = helper.make_graph(
+            nodes,
+            "segment",
+            [_declare(before[blob]) for blob in self.inputs],
+            [_declare(tensor) for tensor in fetched.values()],
+            weights,
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        self.fetched = list(fetched)
+        self.session = _session(model, layers)
+
+    @staticmethod
+    def _add(
+        layer: Layer,
+        bottoms: Sequence[Tensor],
+        tops: Sequence[Tensor],
+        nodes: list[onnx.NodeProto],
+        weights: list[onnx.TensorProto],
+    ) -> None:
+        known = {f"b{i}": tensor.name for i, tensor in enumerate(bottoms)}
+        known |= {f"t{i}": tensor.name for i, tensor in enumerate(tops)}
+        shapes = [tensor.shape for tensor in bottoms]
+        for i, (blob, shape) in enumerate(zip(layer.blobs, layer.op.blob_shapes(shapes), strict=True)):
+            known[f"w{i}"] = f"{layer.name}.blob{i}"
+            weights.append(numpy_helper.from_array(np.ascontiguousarray(blob.reshape(shape)), known[f"w{i}"]))
+
+        def name(local: str) -> str:
+            return known.setdefault(local, f"{layer.name}/{local}")
+
+        for node in layer.op.onnx(shapes) or ():
+            for constant, array in node.constants.items():
+                weights.append(numpy_helper.from_array(array, name(constant)))
+            inputs, outputs = [name(i) for i in node.inputs], [name(o) for o in node.outputs]
+            nodes.append(helper.make_node(node.op_type, inputs, outputs, **node.attributes))
+
+    def run(self, state: State) -> None:
+        """Run the session."""
+        feeds = {name: np.ascontiguousarray(real(state.blobs[blob])) for blob, name in self.inputs.items()}
+        found: dict[str, Any] = dict(zip(self.fetched, self.session.run(self.fetched, feeds), strict=True))
+        for blob, name in self.outputs.items():
+            state.blobs[blob] = found[name]
+        for name in self.kept:
+            state.kept[name] = found[name]
+
+
+def _declare(tensor: Tensor) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, list(tensor.shape))
+
+
+def _session(model: onnx.ModelProto, layers: Sequence[Layer]) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has no public base class of its own
+        first = str(error).splitlines()[0]
+        raise ModelError(f"onnxruntime refuses layers '{layers[0].name}' to '{layers[-1].name}': {first}") from error

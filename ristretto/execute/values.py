@@ -1,0 +1,85 @@
+"""What a blob holds while a net runs: real numbers, or codes of a format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ristretto.formats import FixedPoint
+from ristretto.net.op import Array
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """Integer codes and the format that gives them meaning.
+
+    Parameters
+    ----------
+    codes : int8 or int16 array
+    fmt : FixedPoint
+    """
+
+    codes: Array
+    fmt: FixedPoint
+
+
+Value = FloatArray | Coded
+
+
+def real(value: Value) -> FloatArray:
+    """Give a value in real units."""
+    return value.fmt.decode(value.codes) if isinstance(value, Coded) else value
+
+
+@dataclass(eq=False)
+class State:
+    """One run of a net: the blobs as they stand, and what is to be kept of them.
+
+    Parameters
+    ----------
+    blobs : dict of str to Value
+        The current value of each blob, by name.
+    keep : frozenset of str
+        Which values to keep, as ``LAYER.topK``: the blob right after that layer ran.
+    kept : dict of str to float32 array
+        Those values, in real units.
+    companions : dict of str to float
+        Figures beside an output (``accuracy_argmax``).
+    """
+
+    blobs: dict[str, Value]
+    keep: frozenset[str] = frozenset()
+    kept: dict[str, FloatArray] = field(default_factory=dict)
+    companions: dict[str, float] = field(default_factory=dict)
+
+    def store(self, layer: str, tops: tuple[str, ...], values: tuple[Value, ...]) -> None:
+        """Set a layer's tops, and keep those that are asked for."""
+        for index, (top, value) in enumerate(zip(tops, values, strict=False)):
+            self.blobs[top] = value
+            key = f"{layer}.top{index}"
+            if key in self.keep:
+                self.kept[key] = real(value)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a run gives.
+
+    Parameters
+    ----------
+    outputs : mapping of str to array
+        The net's output blobs, in real units, in alphabetical order.
+    kept : mapping of str to float32 array
+        The values asked for, by ``LAYER.topK``.
+    companions : mapping of str to float
+        Figures beside the outputs.
+    """
+
+    outputs: Mapping[str, Array]
+    kept: Mapping[str, FloatArray]
+    companions: Mapping[str, float]

@@ -1,0 +1,169 @@
+"""Dynamic fixed point: integers of bw bits, scaled by a power of two."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ristretto.errors import FormatError
+from ristretto.formats.base import CodeArray, FloatArray, Format, Rounding
+from ristretto.kernels import trim as kernel
+
+MAX_FRACTION = 100
+"""Beyond this many fractional digits either way, ``2**-fl`` leaves float32's normal numbers."""
+
+
+@dataclass(frozen=True)
+class FixedPoint(Format):
+    """The numbers ``k * 2**-fl`` for integers ``-2**(bw-1) <= k < 2**(bw-1)``.
+
+    The radix point is "dynamic": each blob and each layer's weights have an `fl` of their own (Gysel et al. 2016,
+    section 4).
+
+    Parameters
+    ----------
+    bw : int
+        Word width in bits, sign included, 1 to 32.
+    fl : int
+        Fractional length in bits; negative ones make the steps larger than 1.
+
+    Raises
+    ------
+    FormatError
+        When `bw` or `fl` is out of range.
+
+    Examples
+    --------
+    >>> FixedPoint(bw=4, fl=2).trim(np.float32([0.3, 9.0, -9.0]))
+    array([ 0.25,  1.75, -2.  ], dtype=float32)
+    >>> FixedPoint(bw=4, fl=-3).encode(np.float32([4, 12, 70, -68]))
+    array([ 1,  2,  7, -8], dtype=int8)
+    """
+
+    name = "dynamic_fixed_point"
+
+    bw: int
+    fl: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.bw <= 32:
+            raise FormatError(f"a fixed-point word of {self.bw} bits", hint="bw lies between 1 and 32")
+        if abs(self.fl) > MAX_FRACTION:
+            raise FormatError(
+                f"a fractional length of {self.fl} bits", hint=f"fl lies between {-MAX_FRACTION} and {MAX_FRACTION}"
+            )
+
+    @classmethod
+    def covering(cls, bw: int, magnitude: float) -> FixedPoint:
+        """Give the finest format of this width in which no number of this magnitude saturates.
+
+        Parameters
+        ----------
+        bw : int
+            Word width in bits.
+        magnitude : float
+            Greatest absolute value, real units; 0 (a blob that is always zero) gives fl = bw - 1.
+
+        Examples
+        --------
+        >>> FixedPoint.covering(8, 0.996)
+        FixedPoint(bw=8, fl=7)
+        >>> FixedPoint.covering(8, 1.0)
+        FixedPoint(bw=8, fl=6)
+        """
+        il = 1 if magnitude == 0 else math.frexp(magnitude)[1] + 1
+        fl = max(-MAX_FRACTION, min(MAX_FRACTION, bw - il))
+        # Just below a power of two the magnitude may round up beyond the top code: one more integer bit then.
+        if bw > 1 and magnitude * 2.0**fl >= 2 ** (bw - 1) - 0.5 and fl > -MAX_FRACTION:
+            fl -= 1
+        return cls(bw, fl)
+
+    @property
+    def bits(self) -> int:
+        return self.bw
+
+    @property
+    def il(self) -> int:
+        """Integer length in bits, sign included."""
+        return self.bw - self.fl
+
+    @property
+    def low_code(self) -> int:
+        """The smallest code."""
+        return -(1 << (self.bw - 1))
+
+    @property
+    def high_code(self) -> int:
+        """The largest code."""
+        return (1 << (self.bw - 1)) - 1
+
+    @property
+    def low(self) -> float:
+        return math.ldexp(self.low_code, -self.fl)
+
+    @property
+    def high(self) -> float:
+        return math.ldexp(self.high_code, -self.fl)
+
+    @property
+    def code_type(self) -> np.dtype[np.signedinteger]:  # type: ignore[type-arg]
+        """The smallest numpy integer that holds every code."""
+        return np.dtype(np.int8 if self.bw <= 8 else np.int16 if self.bw <= 16 else np.int32)
+
+    def trim(self, x: FloatArray, rounding: Rounding = Rounding.HALF_AWAY) -> FloatArray:
+        """Round to the nearest number of this format, saturating at its ends.
+
+        Parameters
+        ----------
+        x : float32 or float64 array, any shape, real units
+            Infinities saturate; NaN stays NaN.
+        rounding : Rounding
+            Where halves go.
+
+        Returns
+        -------
+        float32 array, same shape, real units
+            ``k * 2**-fl`` for integers ``-2**(bw-1) <= k < 2**(bw-1)``.
+        """
+        out = np.empty(x.shape, np.float32)
+        kernel.trim(np.ravel(x), out.reshape(-1), self.low, self.high, self.fl, rounding is Rounding.HALF_EVEN)
+        return out
+
+    def encode(self, x: FloatArray, rounding: Rounding = Rounding.HALF_AWAY) -> CodeArray:
+        """Give the codes of the trimmed numbers.
+
+        Parameters
+        ----------
+        x : float32 or float64 array, any shape, real units
+            NaN has no code: the caller keeps it out.
+        rounding : Rounding
+            Where halves go.
+
+        Returns
+        -------
+        int8, int16 or int32 array, same shape, in codes
+        """
+        out = np.empty(x.shape, self.code_type)
+        kernel.encode(
+            np.ravel(x), out.reshape(-1), self.low_code, self.high_code, self.fl, rounding is Rounding.HALF_EVEN
+        )
+        return out
+
+    def decode(self, codes: CodeArray) -> FloatArray:
+        """Give the numbers of codes.
+
+        Parameters
+        ----------
+        codes : integer array, any shape, in codes
+
+        Returns
+        -------
+        float32 array, same shape, real units
+        """
+        return codes.astype(np.float32) * np.float32(math.ldexp(1.0, -self.fl))
+
+    def describe(self) -> str:
+        """Give ``bw.fl``: the width, then the fractional length."""
+        return f"{self.bw}.{self.fl}"

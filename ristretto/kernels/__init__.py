@@ -1,0 +1,1 @@
+"""Kernels: arrays in, arrays out, compiled by numba; no class of the domain is known here."""

@@ -1,0 +1,88 @@
+"""Accuracy: the share of pictures whose true class is among the best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ristretto.errors import ModelError
+from ristretto.net.fields import Fields
+from ristretto.net.op import Array, Op, Shape
+
+
+@dataclass(frozen=True)
+class Accuracy(Op):
+    """Counts a picture when fewer than `top_k` other classes score at least as much as the true one.
+
+    So a tie counts as wrong, as in Caffe since 2018; `companions` gives the figure in which it goes to the lower
+    index. A score of NaN counts as wrong (Caffe would call it right).
+    """
+
+    type = "Accuracy"
+    higher_is_better = True
+
+    top_k: int = 1
+    axis: int = 1
+    ignore_label: int | None = None
+
+    @classmethod
+    def parse(cls, fields: Fields) -> Accuracy:
+        """Read ``accuracy_param``."""
+        param = fields.message("accuracy_param")
+        return cls(
+            top_k=param.integer("top_k"),
+            axis=param.integer("axis"),
+            ignore_label=param.integer("ignore_label") if param.has("ignore_label") else None,
+        )
+
+    def bottom_counts(self) -> tuple[int, int]:
+        """Scores and labels."""
+        return 2, 2
+
+    def infer(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Give a scalar."""
+        scores, labels = bottoms
+        if not -len(scores) <= self.axis < len(scores):
+            raise ModelError(f"axis {self.axis} of scores with shape {scores}")
+        classes = scores[self.axis]
+        if math.prod(scores) != classes * math.prod(labels):
+            raise ModelError(f"scores of shape {scores} and labels of shape {labels} do not fit")
+        if self.top_k > classes:
+            raise ModelError(f"top_k {self.top_k} of {classes} classes")
+        return ((),)
+
+    def _shares(self, bottoms: Sequence[Array]) -> tuple[float, float]:
+        """Give the share counted right by Caffe's rule, and by the rule that a tie goes to the lower index."""
+        scores = np.moveaxis(bottoms[0], self.axis, -1)
+        classes = scores.shape[-1]
+        scores = scores.reshape(-1, classes)
+        labels = bottoms[1].reshape(-1).astype(np.int64)
+        if self.ignore_label is not None:
+            kept = labels != self.ignore_label
+            scores, labels = scores[kept], labels[kept]
+        if not len(labels):
+            return 0.0, 0.0
+        if labels.min() < 0 or labels.max() >= classes:
+            wrong = labels[(labels < 0) | (labels >= classes)][0]
+            raise ModelError(f"label {wrong} where the net has {classes} classes", hint="does the data fit the net?")
+        true = scores[np.arange(len(labels)), labels][:, None]
+        # "Not smaller" rather than "at least": NaN on either side must not make a picture right.
+        rivals = ~(scores < true)
+        rivals[np.arange(len(labels)), labels] = False
+        lower = np.arange(classes)[None, :] < labels[:, None]
+        ahead = rivals & (lower | ~(scores == true))
+        finite = ~np.isnan(true[:, 0])
+        strict = (rivals.sum(axis=1) < self.top_k) & finite
+        lenient = (ahead.sum(axis=1) < self.top_k) & finite
+        return float(strict.mean()), float(lenient.mean())
+
+    def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
+        """Give the share by Caffe's rule."""
+        return (np.asarray(self._shares(bottoms)[0]),)
+
+    def companions(self, bottoms: Sequence[Array]) -> Mapping[str, float]:
+        """Give the share by argmax."""
+        return {"argmax": self._shares(bottoms)[1]}

@@ -1,0 +1,54 @@
+"""Concat: blobs joined along one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ristretto.errors import ModelError
+from ristretto.net.fields import Fields
+from ristretto.net.op import Array, OnnxNode, Op, Shape
+
+
+@dataclass(frozen=True)
+class Concat(Op):
+    """Joins its bottoms along `axis`, by default the channels."""
+
+    type = "Concat"
+
+    axis: int = 1
+
+    @classmethod
+    def parse(cls, fields: Fields) -> Concat:
+        """Read ``concat_param``; ``concat_dim`` is the old name of ``axis``."""
+        param = fields.message("concat_param")
+        return cls(axis=param.integer("concat_dim" if param.has("concat_dim") else "axis"))
+
+    def bottom_counts(self) -> tuple[int, int]:
+        """Any number."""
+        return 1, 1 << 16
+
+    def infer(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Add the lengths along the axis."""
+        first = bottoms[0]
+        if not -len(first) <= self.axis < len(first):
+            raise ModelError(f"axis {self.axis} of bottoms with {len(first)} axes")
+        axis = self.axis % len(first)
+        for other in bottoms:
+            if (*other[:axis], *other[axis + 1 :]) != (*first[:axis], *first[axis + 1 :]):
+                raise ModelError(f"bottoms of shapes {first} and {other} cannot be joined along axis {axis}")
+        return ((*first[:axis], sum(shape[axis] for shape in bottoms), *first[axis + 1 :]),)
+
+    def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
+        """Join."""
+        return (np.concatenate(bottoms, axis=self.axis),)
+
+    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
+        """Join codes of one format."""
+        return (np.concatenate(bottoms, axis=self.axis),)
+
+    def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
+        """Give a Concat."""
+        return (OnnxNode("Concat", tuple(f"b{i}" for i in range(len(bottoms))), ("t0",), {"axis": self.axis}),)

@@ -1,0 +1,114 @@
+"""Convolution: sums of products over a window of each group of channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from ristretto.errors import ModelError
+from ristretto.net.fields import Fields
+from ristretto.net.op import Array, Geometry, OnnxNode, Op, Part, Shape
+
+
+@dataclass(frozen=True)
+class Convolution(Op):
+    """Two-dimensional convolution in Caffe's sense (a correlation), with groups and dilation."""
+
+    type = "Convolution"
+    quantized_type = "ConvolutionRistretto"
+    part = Part.CONV_PARAMS
+
+    num_output: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    pad: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    group: int = 1
+    bias_term: bool = True
+
+    @classmethod
+    def parse(cls, fields: Fields) -> Convolution:
+        """Read ``convolution_param``."""
+        param = fields.message("convolution_param")
+        if param.has("axis") and param.integer("axis") != 1:
+            raise ModelError(f"axis {param.integer('axis')} is not supported", hint="channels stand on axis 1")
+        op = cls(
+            num_output=param.integer("num_output"),
+            kernel=param.height_width("kernel_size", height="kernel_h", width="kernel_w", default=None),
+            stride=param.height_width("stride", height="stride_h", width="stride_w", default=1),
+            pad=param.height_width("pad", height="pad_h", width="pad_w", default=0),
+            dilation=param.height_width("dilation", height="", width="", default=1),
+            group=param.integer("group"),
+            bias_term=param.flag("bias_term"),
+        )
+        if min(op.num_output, op.group, *op.kernel, *op.stride, *op.dilation) < 1:
+            raise ModelError("num_output, group, kernel_size, stride and dilation must be at least 1")
+        if op.num_output % op.group:
+            raise ModelError(f"group {op.group} does not divide num_output {op.num_output}")
+        return op
+
+    def infer(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Give (n, num_output, h, w)."""
+        return ((bottoms[0][0], *self.geometry(bottoms[0]).out_shape),)
+
+    def blob_shapes(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Give (num_output, channels / group, kernel h, kernel w), and (num_output,) for the bias."""
+        weights = (self.num_output, bottoms[0][1] // self.group, *self.kernel)
+        return (weights, (self.num_output,)) if self.bias_term else (weights,)
+
+    def macs(self, bottoms: Sequence[Shape]) -> int:
+        """Give the products for one picture."""
+        return self.geometry(bottoms[0]).macs
+
+    def geometry(self, bottom: Shape) -> Geometry:
+        """Give the walk of the window over a picture."""
+        if len(bottom) != 4:
+            raise ModelError(f"its bottom has {len(bottom)} axes; (n, c, h, w) is needed")
+        _, channels, height, width = bottom
+        if channels % self.group:
+            raise ModelError(f"group {self.group} does not divide the {channels} channels of its bottom")
+        out = []
+        for size, k, s, p, d in zip((height, width), self.kernel, self.stride, self.pad, self.dilation, strict=True):
+            extent = d * (k - 1) + 1
+            if size + 2 * p < extent:
+                raise ModelError(f"its kernel spans {extent} pixels, its padded bottom has {size + 2 * p}")
+            out.append((size + 2 * p - extent) // s + 1)
+        return Geometry(
+            groups=self.group,
+            in_shape=(channels, height, width),
+            out_shape=(self.num_output, out[0], out[1]),
+            kernel=self.kernel,
+            stride=self.stride,
+            pad=self.pad,
+            dilation=self.dilation,
+        )
+
+    def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
+        """Gather the windows as columns and multiply."""
+        x, weights = bottoms[0], blobs[0]
+        walk = self.geometry(x.shape)
+        (kh, kw), (sh, sw), (ph, pw), (dh, dw) = self.kernel, self.stride, self.pad, self.dilation
+        count, (_, oh, ow) = len(x), walk.out_shape
+        padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+        windows = sliding_window_view(padded, (dh * (kh - 1) + 1, dw * (kw - 1) + 1), axis=(2, 3))
+        windows = windows[:, :, ::sh, ::sw, ::dh, ::dw]
+        columns = windows.transpose(0, 1, 4, 5, 2, 3).reshape(count, self.group, walk.terms, oh * ow)
+        rows = weights.reshape(self.group, self.num_output // self.group, walk.terms)
+        y = np.matmul(rows, columns).reshape(count, self.num_output, oh, ow)
+        if self.bias_term:
+            y += blobs[1].reshape(-1, 1, 1)
+        return (y,)
+
+    def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
+        """Give a Conv."""
+        attributes = {
+            "kernel_shape": list(self.kernel),
+            "strides": list(self.stride),
+            "pads": [*self.pad, *self.pad],
+            "dilations": list(self.dilation),
+            "group": self.group,
+        }
+        return (OnnxNode("Conv", ("b0", "w0", "w1") if self.bias_term else ("b0", "w0"), ("t0",), attributes),)

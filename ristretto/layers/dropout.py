@@ -1,0 +1,58 @@
+"""Dropout: nothing at all in the TEST phase."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ristretto.errors import ModelError
+from ristretto.net.fields import Fields
+from ristretto.net.op import Array, OnnxNode, Op, Shape
+from ristretto.net.phase import Phase
+
+
+@dataclass(frozen=True)
+class Dropout(Op):
+    """Passes its bottom on; in the TRAIN phase scaled by ``1 / (1 - dropout_ratio)``.
+
+    The random mask of training is left out on purpose: only ranges are measured in that phase here, and the largest
+    number that training lets through is the scaled one.
+    """
+
+    type = "Dropout"
+
+    dropout_ratio: float = 0.5
+    training: bool = False
+
+    @classmethod
+    def parse(cls, fields: Fields) -> Dropout:
+        """Read ``dropout_param``."""
+        ratio = fields.message("dropout_param").number("dropout_ratio")
+        if not 0 < ratio < 1:
+            raise ModelError(f"dropout_ratio {ratio} does not lie between 0 and 1")
+        return cls(dropout_ratio=ratio)
+
+    def in_phase(self, phase: Phase) -> Op:
+        """Scale in the TRAIN phase only."""
+        return replace(self, training=phase is Phase.TRAIN)
+
+    @property
+    def scale(self) -> float:
+        """The factor in this phase."""
+        return 1 / (1 - self.dropout_ratio) if self.training else 1.0
+
+    def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
+        """Scale."""
+        return (bottoms[0] * bottoms[0].dtype.type(self.scale),)
+
+    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
+        """Pass codes on."""
+        return None if self.training else (bottoms[0],)
+
+    def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
+        """Give Identity, or Mul in the TRAIN phase."""
+        if not self.training:
+            return (OnnxNode("Identity", ("b0",), ("t0",)),)
+        return (OnnxNode("Mul", ("b0", "scale"), ("t0",), constants={"scale": np.array(self.scale, np.float32)}),)

@@ -1,0 +1,35 @@
+"""Softmax: scores to probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ristretto.net.fields import Fields
+from ristretto.net.op import Array, OnnxNode, Op, Shape
+
+
+@dataclass(frozen=True)
+class Softmax(Op):
+    """``exp(x) / sum(exp(x))`` along `axis`, with the maximum taken off first."""
+
+    type = "Softmax"
+
+    axis: int = 1
+
+    @classmethod
+    def parse(cls, fields: Fields) -> Softmax:
+        """Read ``softmax_param``."""
+        return cls(axis=fields.message("softmax_param").integer("axis"))
+
+    def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
+        """Normalize the exponentials."""
+        x = bottoms[0]
+        powers = np.exp(x - x.max(axis=self.axis, keepdims=True))
+        return (powers / powers.sum(axis=self.axis, keepdims=True),)
+
+    def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
+        """Give a Softmax."""
+        return (OnnxNode("Softmax", ("b0",), ("t0",), {"axis": self.axis}),)

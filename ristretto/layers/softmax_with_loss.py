@@ -1,0 +1,68 @@
+"""SoftmaxWithLoss: the mean negative log-probability of the true classes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ristretto.errors import ModelError
+from ristretto.layers.softmax import Softmax
+from ristretto.net.fields import Fields
+from ristretto.net.op import Array, Op, Shape
+
+
+@dataclass(frozen=True)
+class SoftmaxWithLoss(Op):
+    """Cross-entropy over a softmax, normalized as Caffe's ``loss_param`` says."""
+
+    type = "SoftmaxWithLoss"
+    higher_is_better = False
+
+    axis: int = 1
+    ignore_label: int | None = None
+    normalization: str = "VALID"
+
+    @classmethod
+    def parse(cls, fields: Fields) -> SoftmaxWithLoss:
+        """Read ``softmax_param`` and ``loss_param``; ``normalize`` is the old spelling of ``normalization``."""
+        loss = fields.message("loss_param")
+        normalization = loss.text("normalization")
+        if loss.has("normalize") and not loss.has("normalization"):
+            normalization = "VALID" if loss.flag("normalize") else "BATCH_SIZE"
+        return cls(
+            axis=fields.message("softmax_param").integer("axis"),
+            ignore_label=loss.integer("ignore_label") if loss.has("ignore_label") else None,
+            normalization=normalization,
+        )
+
+    def bottom_counts(self) -> tuple[int, int]:
+        """Scores and labels."""
+        return 2, 2
+
+    def infer(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Give a scalar, and the probabilities for a second top."""
+        scores, labels = bottoms
+        if math.prod(scores) != scores[self.axis] * math.prod(labels):
+            raise ModelError(f"scores of shape {scores} and labels of shape {labels} do not fit")
+        return (), scores
+
+    def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
+        """Give the loss and the probabilities."""
+        probabilities = Softmax(self.axis).forward(bottoms[:1], ())[0]
+        rows = np.moveaxis(probabilities, self.axis, -1)
+        classes = rows.shape[-1]
+        rows = rows.reshape(-1, classes)
+        labels = bottoms[1].reshape(-1).astype(np.int64)
+        kept = np.ones(len(labels), bool) if self.ignore_label is None else labels != self.ignore_label
+        valid = labels[kept]
+        if len(valid) and (valid.min() < 0 or valid.max() >= classes):
+            wrong = valid[(valid < 0) | (valid >= classes)][0]
+            raise ModelError(f"label {wrong} where the net has {classes} classes", hint="does the data fit the net?")
+        true = rows[kept, valid].astype(np.float64)
+        # Caffe's floor: the logarithm of a probability of 0 would be infinite.
+        total = -np.log(np.maximum(true, np.finfo(np.float32).tiny)).sum()
+        count = {"FULL": len(labels), "VALID": len(valid), "BATCH_SIZE": len(bottoms[0]), "NONE": 1}
+        return np.asarray(total / max(count[self.normalization], 1)), probabilities

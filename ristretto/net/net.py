@@ -1,0 +1,260 @@
+"""Net and Layer: a frozen net, in prototxt order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ristretto.errors import ModelError
+from ristretto.net.op import Op, Shape
+from ristretto.net.phase import NetState, Phase, Rule
+from ristretto.net.quant import LayerQuant
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer of a net.
+
+    Parameters
+    ----------
+    name : str
+        The layer's name; unique within a phase, not within a file.
+    op : Op
+        What it computes.
+    bottoms, tops : tuple of str
+        Blob names; a top that is also a bottom is computed in place.
+    blobs : tuple of float32 arrays, read-only
+        The weights; empty until they are loaded.
+    include, exclude : tuple of Rule
+        When the layer takes part.
+    quant : LayerQuant or None
+        The formats of a quantized layer.
+    source : int
+        Where the layer stands in its prototxt, counted from 0; -1 for one that no prototxt holds.
+    """
+
+    name: str
+    op: Op
+    bottoms: tuple[str, ...] = ()
+    tops: tuple[str, ...] = ()
+    blobs: tuple[NDArray[np.float32], ...] = ()
+    include: tuple[Rule, ...] = ()
+    exclude: tuple[Rule, ...] = ()
+    quant: LayerQuant | None = None
+    source: int = -1
+
+    @property
+    def type(self) -> str:
+        """The type that a prototxt gives this layer."""
+        return self.op.quantized_type if self.quant else self.op.type
+
+    def takes_part(self, state: NetState) -> bool:
+        """Whether the layer is in the net of a state (Caffe's ``FilterNet``)."""
+        if self.include:
+            return any(rule.met_by(state) for rule in self.include)
+        return not any(rule.met_by(state) for rule in self.exclude)
+
+
+@dataclass(frozen=True, eq=False)
+class Net:
+    """A net: layers in prototxt order.
+
+    Parameters
+    ----------
+    name : str
+        The net's name.
+    layers : tuple of Layer
+        Of one phase after `for_phase`; of all phases before.
+    state : NetState or None
+        The state that the layers were chosen for; None before `for_phase`.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    state: NetState | None = field(default=None)
+
+    def __getitem__(self, name: str) -> Layer:
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def for_phase(self, phase: Phase, *, level: int = 0, stages: Sequence[str] = ()) -> Net:
+        """Give the net of one phase: the layers whose rules hold, with their operations as they act there.
+
+        Raises
+        ------
+        ModelError
+            When a layer then reads a blob that no layer before it makes, when two layers write one blob, or when two
+            layers share a name.
+        """
+        state = NetState(phase, level, frozenset(stages))
+        layers = tuple(replace(layer, op=layer.op.in_phase(phase)) for layer in self.layers if layer.takes_part(state))
+        net = Net(self.name, layers, state)
+        net._check_wiring()
+        return net
+
+    def _check_wiring(self) -> None:
+        made: set[str] = set()
+        names: set[str] = set()
+        for layer in self.layers:
+            if layer.name in names:
+                raise ModelError("its name stands twice in one phase", layer=layer.name, hint="rename one of the two")
+            names.add(layer.name)
+            fewest, most = layer.op.bottom_counts()
+            if not fewest <= len(layer.bottoms) <= most:
+                raise ModelError(f"{layer.type} with {len(layer.bottoms)} bottoms", layer=layer.name)
+            for bottom in layer.bottoms:
+                if bottom not in made:
+                    raise ModelError(
+                        f"unknown bottom blob '{bottom}'",
+                        layer=layer.name,
+                        hint="a layer before it must have this top in the same phase",
+                    )
+            for index, top in enumerate(layer.tops):
+                in_place = index < len(layer.bottoms) and layer.bottoms[index] == top
+                if top in made and not in_place:
+                    raise ModelError(f"top blob '{top}' is made twice", layer=layer.name, hint="rename one of the tops")
+                made.add(top)
+
+    @cached_property
+    def data_layers(self) -> tuple[Layer, ...]:
+        """The layers whose tops come from outside the net."""
+        return tuple(layer for layer in self.layers if layer.op.is_data)
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """The blobs that no layer reads, in alphabetical order, as Caffe keeps them."""
+        unread: set[str] = set()
+        for layer in self.layers:
+            unread -= set(layer.bottoms)
+            unread |= set(layer.tops)
+        return tuple(sorted(unread))
+
+    def producer(self, blob: str, before: Layer | None = None) -> Layer | None:
+        """Give the last layer that writes a blob, or the last one before a given layer."""
+        found = None
+        for layer in self.layers:
+            if layer is before:
+                break
+            if blob in layer.tops:
+                found = layer
+        return found
+
+    def consumers(self, layer: Layer, top: int = 0) -> tuple[Layer, ...]:
+        """Give the layers that read a layer's top before another one overwrites it in place.
+
+        Parameters
+        ----------
+        layer : Layer
+            A layer of this net.
+        top : int
+            Which of its tops.
+        """
+        blob = layer.tops[top]
+        readers = []
+        for later in self.layers[self.layers.index(layer) + 1 :]:
+            if blob in later.bottoms:
+                readers.append(later)
+            if blob in later.tops:
+                break
+        return tuple(readers)
+
+    def version(self, blob: str, before: Layer | None = None) -> str:
+        """Name what a blob holds at the end of a run, or when a given layer reads it: ``LAYER.topK``.
+
+        A layer that works in place makes another version of its blob; this tells them apart.
+        """
+        producer = self.producer(blob, before)
+        if producer is None:
+            raise ModelError(f"no layer makes the blob '{blob}'")
+        return f"{producer.name}.top{producer.tops.index(blob)}"
+
+    def shapes(self, inputs: Mapping[str, Shape]) -> dict[str, tuple[Shape, ...]]:
+        """Give the shapes of every layer's tops.
+
+        Parameters
+        ----------
+        inputs : mapping of str to shape
+            The shapes of the data layers' tops, by blob name; those that the prototxt declares may be left out.
+
+        Returns
+        -------
+        dict of str to tuple of shapes
+            By layer name, in top order.
+
+        Raises
+        ------
+        ModelError
+            When a layer cannot take the shapes it gets, or its weights have other shapes than these call for.
+        """
+        known: dict[str, Shape] = {}
+        result: dict[str, tuple[Shape, ...]] = {}
+        for layer in self.layers:
+            if layer.op.is_data:
+                tops = tuple(self._input_shape(layer, index, inputs) for index in range(len(layer.tops)))
+            else:
+                tops = self._infer(layer, [known[bottom] for bottom in layer.bottoms])
+            result[layer.name] = tops
+            known.update(zip(layer.tops, tops, strict=False))
+        return result
+
+    def bottom_shapes(self, layer: Layer, shapes: Mapping[str, tuple[Shape, ...]]) -> list[Shape]:
+        """Give the shapes of a layer's bottoms from those of all tops, as `shapes` gives them."""
+        result = []
+        for blob in layer.bottoms:
+            producer = self.producer(blob, before=layer)
+            assert producer is not None, "the wiring was checked when the phase was chosen"
+            result.append(shapes[producer.name][producer.tops.index(blob)])
+        return result
+
+    @staticmethod
+    def _input_shape(layer: Layer, index: int, inputs: Mapping[str, Shape]) -> Shape:
+        top = layer.tops[index]
+        try:
+            shape = inputs[top] if top in inputs else layer.op.declared_shape(index)
+        except ModelError as error:
+            raise ModelError(error.message, layer=layer.name, hint=error.hint) from error
+        if shape is None:
+            raise ModelError(f"the shape of its top '{top}' is not known", layer=layer.name)
+        return shape
+
+    @staticmethod
+    def _infer(layer: Layer, bottoms: list[Shape]) -> tuple[Shape, ...]:
+        try:
+            tops = layer.op.infer(bottoms)
+            wanted = layer.op.blob_shapes(bottoms)
+        except ModelError as error:
+            raise ModelError(error.message, layer=layer.name, hint=error.hint) from error
+        if len(layer.tops) > len(tops):
+            raise ModelError(f"{len(layer.tops)} tops where {layer.type} makes {len(tops)}", layer=layer.name)
+        if layer.blobs:
+            if len(layer.blobs) != len(wanted):
+                raise ModelError(
+                    f"{len(layer.blobs)} weight blobs where {layer.type} needs {len(wanted)}",
+                    layer=layer.name,
+                    hint="does the caffemodel belong to this prototxt?",
+                )
+            for index, (blob, shape) in enumerate(zip(layer.blobs, wanted, strict=True)):
+                if squeeze(blob.shape) != squeeze(shape):
+                    raise ModelError(
+                        f"weight blob {index} has shape {blob.shape}, the prototxt asks for {shape}",
+                        layer=layer.name,
+                        hint="does the caffemodel belong to this prototxt?",
+                    )
+        return tops
+
+
+def squeeze(shape: Shape) -> Shape:
+    """Drop leading axes of length 1: old caffemodels keep a bias as (1, 1, 1, n)."""
+    start = 0
+    while start < len(shape) - 1 and shape[start] == 1:
+        start += 1
+    return shape[start:]

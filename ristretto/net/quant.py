@@ -1,0 +1,44 @@
+"""LayerQuant and QuantSpec: which numbers a layer's input, output and weights may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from ristretto.formats.base import Format
+
+
+class Scheme(Enum):
+    """The fork's ``rounding_scheme``."""
+
+    NEAREST = "NEAREST"
+    STOCHASTIC = "STOCHASTIC"
+
+
+@dataclass(frozen=True)
+class LayerQuant:
+    """The formats of one quantized layer; None stands for float, which only a trial inside a search uses.
+
+    Parameters
+    ----------
+    layer_in, layer_out : Format or None
+        Of the input blob (trimmed in place, before the layer) and of the output blob.
+    params : Format or None
+        Of the weights, and of the bias where the format applies to it.
+    scheme : Scheme
+        How the fork rounds.
+    """
+
+    layer_in: Format | None
+    layer_out: Format | None
+    params: Format | None
+    scheme: Scheme = Scheme.NEAREST
+
+
+@dataclass(frozen=True)
+class QuantSpec:
+    """What a search decides: the formats of every layer that it quantizes, by layer name."""
+
+    trimming_mode: str
+    layers: Mapping[str, LayerQuant]

@@ -1,0 +1,129 @@
+"""Results as plain data: what ``--json`` writes."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from ristretto import __version__
+from ristretto.api import Inspection, Quantized
+from ristretto.calibrate import LayerStats, Range
+from ristretto.execute import Scores
+from ristretto.formats import Format
+from ristretto.net import LayerQuant, Part
+from ristretto.search import Bits, Trial
+
+
+def quantized(result: Quantized) -> dict[str, Any]:
+    """Give a search's result.
+
+    Returns
+    -------
+    dict
+        Scores as fractions, `error_margin` in percentage points, widths in bits, ranges in real units.
+    """
+    search = result.result
+    return {
+        "ristretto_version": __version__,
+        "trimming_mode": search.spec.trimming_mode,
+        "preset": search.preset,
+        "score_blob": search.score_blob,
+        "baseline_score": search.baseline.value,
+        "baseline_score_argmax": search.baseline.argmax,
+        "score": search.score.value,
+        "score_argmax": search.score.argmax,
+        "error_margin": search.error_margin,
+        "within_margin": search.within_margin,
+        "bits": _bits(search.bits),
+        "trials": [_trial(trial) for trial in search.trials],
+        "layers": [
+            {"name": name, "type": stats.layer.op.type, **_quant(search.spec.layers.get(name)), **_ranges(stats)}
+            for name, stats in result.stats.layers.items()
+        ],
+        "calibration": {"source": result.stats.source, "batches": result.stats.batches},
+        "notes": list(search.notes),
+    }
+
+
+def scores(result: Scores) -> dict[str, Any]:
+    """Give the mean of every output blob, and the figures beside them."""
+    outputs = {blob: value.tolist() for blob, value in result.outputs.items()}
+    return {**outputs, **result.companions, "iterations": result.iterations}
+
+
+def inspection(result: Inspection) -> dict[str, Any]:
+    """Give the layers of a net."""
+    return {
+        "name": result.name,
+        "phase": result.phase.value,
+        "layers": [
+            {
+                "name": row.name,
+                "type": row.type,
+                "bottoms": list(row.bottoms),
+                "tops": list(row.tops),
+                "shapes": None if row.shapes is None else [list(shape) for shape in row.shapes],
+                "parameters": row.parameters,
+                "macs": row.macs,
+                **_quant(row.quant),
+            }
+            for row in result.layers
+        ],
+        "notes": list(result.notes),
+    }
+
+
+def text(data: dict[str, Any]) -> str:
+    """Give JSON text, the same for the same data; numbers that JSON lacks become null."""
+    return json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _bits(bits: Bits) -> dict[str, int | None]:
+    return {part.value: bits.get(part) for part in Part}
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    widths = set(trial.bits.values())
+    return {
+        "part": trial.part,
+        "bit_width": widths.pop() if len(trial.bits) == 1 else None,
+        "bits": _bits(trial.bits),
+        "score": trial.score.value,
+        "score_argmax": trial.score.argmax,
+        "within_margin": trial.holds,
+    }
+
+
+def _quant(quant: LayerQuant | None) -> dict[str, Any]:
+    if quant is None:
+        return {"formats": None}
+    places = {"layer_in": quant.layer_in, "layer_out": quant.layer_out, "params": quant.params}
+    return {"formats": {place: _format(fmt) for place, fmt in places.items()}}
+
+
+def _format(fmt: Format | None) -> dict[str, Any] | None:
+    return None if fmt is None else {"name": fmt.name, **vars(fmt)}
+
+
+def _ranges(stats: LayerStats) -> dict[str, Any]:
+    return {
+        "ranges": {
+            "layer_in": _range(stats.layer_in.range),
+            "layer_out": _range(stats.layer_out.range),
+            "weights": _range(stats.weights),
+            "params": _range(stats.params),
+        }
+    }
+
+
+def _range(values: Range) -> list[float]:
+    return [values.min, values.max]

@@ -1,0 +1,111 @@
+"""Results as tables for a terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ristretto.api import Inspection, Quantized
+from ristretto.execute import Scores
+from ristretto.formats import Format
+from ristretto.net import Part, Shape
+from ristretto.search import ALL_PARTS, Score
+
+PART_NAMES = {
+    Part.CONV_PARAMS.value: "CONV weights",
+    Part.FC_PARAMS.value: "FC weights",
+    Part.ACTIVATIONS.value: "layer outputs",
+    ALL_PARTS: "all three",
+}
+"""What the original tool calls the parts."""
+
+
+def quantized(result: Quantized) -> RenderableType:
+    """Give the summary of a search: baseline, trials, widths chosen, final accuracy, formats."""
+    search = result.result
+    trials = _table("part", "bits", search.score_blob, "by argmax", "within margin")
+    trials.add_row("baseline, float", "32", *_score(search.baseline), "")
+    part = ""
+    for trial in search.trials:
+        if trial.part != part:
+            trials.add_section()
+            part = trial.part
+        widths = "/".join(str(width) for width in trial.bits.values())
+        trials.add_row(PART_NAMES[trial.part], widths, *_score(trial.score), "yes" if trial.holds else "no")
+    formats = _table("layer", "type", "input", "weights", "output")
+    for name, quant in search.spec.layers.items():
+        layer = result.net[name]
+        formats.add_row(name, layer.type, *(describe(f) for f in (quant.layer_in, quant.params, quant.layer_out)))
+    chosen = ", ".join(f"{width}-bit {PART_NAMES[part.value]}" for part, width in search.bits.items())
+    loss = 100 * (search.baseline.value - search.score.value)
+    verdict = "The margin holds" if search.within_margin else "The margin is MISSED"
+    closing = Text(
+        f"Dynamic fixed point net: {chosen}\n"
+        f"{search.score_blob}: {search.score.value:.4f}, {loss:.2f} points below the float net's "
+        f"{search.baseline.value:.4f}. {verdict} ({search.error_margin:g} points)."
+    )
+    return Group(trials, Text("Formats (bits.fractional length)"), formats, closing)
+
+
+def scores(result: Scores) -> RenderableType:
+    """Give every output blob's mean, a line for each number, as ``caffe test`` does."""
+    lines = []
+    for blob, mean in result.outputs.items():
+        lines += [f"{blob} = {value:.6g}" for value in mean.reshape(-1)]
+        lines += [f"{name} = {figure:.6g}" for name, figure in result.companions.items() if name.startswith(f"{blob}_")]
+    return Text("\n".join(lines))
+
+
+def inspection(result: Inspection) -> RenderableType:
+    """Give the layers of a net, with totals."""
+    table = _table("layer", "type", "top shapes", "parameters", "MACs", "input", "weights", "output")
+    for row in result.layers:
+        shapes = "?" if row.shapes is None else " ".join(_shape(shape) for shape in row.shapes)
+        quant = row.quant
+        places = (quant.layer_in, quant.params, quant.layer_out) if quant else (None, None, None)
+        formats = [describe(fmt) if quant else "" for fmt in places]
+        table.add_row(row.name, row.type, shapes, _count(row.parameters), _count(row.macs), *formats)
+    table.add_section()
+    table.add_row(
+        "total", "", "", _sum([row.parameters for row in result.layers]), _sum([row.macs for row in result.layers])
+    )
+    title = Text(f"{result.name or 'net'}, {result.phase.value} phase")
+    return Group(title, table, *(Text(note) for note in result.notes))
+
+
+def describe(fmt: Format | None) -> str:
+    """Give a format in a few characters."""
+    return "float" if fmt is None else fmt.describe()
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Give a console that neither guesses at numbers nor wraps what is piped."""
+    plain = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not plain.is_terminal:
+        plain.width = 160
+    return plain
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
+    return table
+
+
+def _score(score: Score) -> tuple[str, str]:
+    return f"{score.value:.4f}", "" if score.argmax is None else f"{score.argmax:.4f}"
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join(str(length) for length in shape) or "scalar"
+
+
+def _count(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}" if number else ""
+
+
+def _sum(numbers: list[int | None]) -> str:
+    return "?" if None in numbers else f"{sum(n for n in numbers if n):,}"

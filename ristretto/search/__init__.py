@@ -1,0 +1,23 @@
+"""Search: net, ranges and a scorer in, the formats of every layer out."""
+
+from collections.abc import Mapping
+
+from ristretto.search.accurate import AccuratePreset
+from ristretto.search.original import OriginalPreset
+from ristretto.search.preset import Preset, Trials, run_search
+from ristretto.search.result import ALL_PARTS, Bits, Score, SearchResult, Trial
+
+PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (AccuratePreset(), OriginalPreset())}
+"""Every preset, by name; the default first."""
+
+__all__ = [
+    "ALL_PARTS",
+    "PRESETS",
+    "Bits",
+    "Preset",
+    "Score",
+    "SearchResult",
+    "Trial",
+    "Trials",
+    "run_search",
+]

@@ -1,0 +1,82 @@
+"""SearchResult: what a search tried and what it decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ristretto.net import Part, QuantSpec
+
+ALL_PARTS = "all"
+"""The part's name of a trial in which the three parts are condensed together."""
+
+Bits = Mapping[Part, int]
+"""The width of each part, bits."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A net's score, as a fraction, and the one by argmax where there is one."""
+
+    value: float
+    argmax: float | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One scored net.
+
+    Parameters
+    ----------
+    part : str
+        Which part was condensed, the others in float; "all" for the three together.
+    bits : mapping of Part to int
+        The widths of the parts that were condensed.
+    score : Score
+    holds : bool
+        Whether the score lies within the margin.
+    """
+
+    part: str
+    bits: Bits
+    score: Score
+    holds: bool
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """What a search found.
+
+    Parameters
+    ----------
+    preset : str
+    score_blob : str
+        The output blob whose mean is the score.
+    baseline : Score
+        The float net's.
+    error_margin : float
+        Percentage points that the score may fall below the baseline's.
+    trials : tuple of Trial
+        In the order in which they were run.
+    bits : mapping of Part to int
+        The widths chosen.
+    spec : QuantSpec
+        The formats chosen.
+    score : Score
+        The condensed net's.
+    within_margin : bool
+        Whether it lies within the margin.
+    notes : tuple of str
+        What the user should know: dead layers, widths given back.
+    """
+
+    preset: str
+    score_blob: str
+    baseline: Score
+    error_margin: float
+    trials: tuple[Trial, ...]
+    bits: Bits
+    spec: QuantSpec
+    score: Score
+    within_margin: bool
+    notes: tuple[str, ...] = ()
