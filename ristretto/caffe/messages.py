@@ -18,7 +18,7 @@ class MessageValues(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         field = self._fields[name]
         value = getattr(self._message, name)
-        if field.is_repeated:
+        if is_repeated(field):
             return tuple(_plain(field, item) for item in value)
         return _plain(field, value)
 
@@ -40,3 +40,9 @@ def _plain(field: Any, value: Any) -> Any:
 def as_fields(message: Any) -> Fields:
     """Give a message as plain data, defaults filled in."""
     return Fields(MessageValues(message), frozenset(field.name for field, _ in message.ListFields()))
+
+
+def is_repeated(field: Any) -> bool:
+    """Whether a field may stand more than once, from its descriptor."""
+    # protobuf 7 has no `label` any more, protobuf 5 no `is_repeated` yet.
+    return bool(field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED)
