@@ -9,17 +9,24 @@ from typing import Any
 
 from ristretto.caffe.caffemodel import read_weights
 from ristretto.caffe.messages import as_fields
+from ristretto.caffe.printer import print_message
 from ristretto.caffe.prototxt import Prototxt, parse, read_text, scan
 from ristretto.caffe.quantization import read_quant
+from ristretto.caffe.upgrade import Upgraded, upgrade_net
 from ristretto.errors import FormatError, ModelError
 from ristretto.layers import LAYERS
-from ristretto.layers.input import Input
+from ristretto.layers.unsupported import UNSUPPORTED
 from ristretto.net import Fields, Layer, Net, Op, Phase, Rule
 
 OPS: Mapping[str, type[Op]] = {op.type: op for op in LAYERS} | {
-    op.quantized_type: op for op in LAYERS if op.quantized_type
+    # An operation that inherits its quantized type is written as its parent, and read as it.
+    op.quantized_type: op
+    for op in LAYERS
+    if vars(op).get("quantized_type")
 }
 """The operation of every layer type, quantized ones included."""
+
+LEGACY_NOTE = "what is written is in today's format; comments and spacing of a legacy file are not kept"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +40,15 @@ class Model:
     net : Net
         All its layers, of all phases, without weights.
     prototxt : Prototxt
-        Its text, for lossless emission.
+        Its text, for lossless emission; that of the upgraded net when the file is a legacy one (V0, V1).
+    notes : tuple of str
+        What the user should know: that it is a legacy file, fields that nothing here reads.
     """
 
     path: Path
     net: Net
     prototxt: Prototxt
+    notes: tuple[str, ...] = ()
 
 
 def read_model(path: str | Path) -> Model:
@@ -54,17 +64,21 @@ def read_model(path: str | Path) -> Model:
     text = read_text(path)
     prototxt = scan(text, str(path))
     message = parse(text, str(path))
-    if message.layers:
-        raise ModelError(
-            f"{path} is in the V1 format of 2014 (`layers {{ type: CONVOLUTION }}`)",
-            hint="upgrade it with Caffe's upgrade_net_proto_text",
-        )
-    inputs = tuple(
-        Layer(name=blob, op=Input(shapes=(shape,)), tops=(blob,))
-        for blob, shape in zip(message.input, _input_shapes(message, path), strict=True)
+    if not message.layer and not message.layers:
+        hint = "a solver names its net in `net`: give that file" if prototxt.is_solver else ""
+        raise ModelError(f"{path} has no layers", hint=hint)
+    if message.state.stage:
+        raise ModelError(f"{path} sets stages of its own in `state`, which is not supported", hint="take them out")
+    upgraded = upgrade_net(message, str(path))
+    notes, places = _notes(message, prototxt, upgraded), upgraded.origins
+    if upgraded.is_legacy:
+        # Its own text has no place for a quantized layer: the upgraded net's takes over.
+        prototxt = scan(print_message(upgraded.message), str(path))
+        places = tuple(range(len(prototxt.layers)))
+    layers = tuple(
+        _read_layer(as_fields(item), place) for item, place in zip(upgraded.message.layer, places, strict=True)
     )
-    layers = tuple(_read_layer(as_fields(item), index) for index, item in enumerate(message.layer))
-    return Model(Path(path), Net(message.name, inputs + layers), prototxt)
+    return Model(Path(path), Net(message.name, layers), prototxt, notes)
 
 
 def load_weights(net: Net, path: str | Path) -> Net:
@@ -87,19 +101,29 @@ def load_weights(net: Net, path: str | Path) -> Net:
     return replace(net, layers=layers)
 
 
-def _input_shapes(message: Any, path: str | Path) -> list[tuple[int, ...]]:
-    if message.input_shape:
-        shapes = [tuple(shape.dim) for shape in message.input_shape]
-    else:
-        dims = list(message.input_dim)
-        shapes = [tuple(dims[i : i + 4]) for i in range(0, len(dims), 4)]
-    if len(shapes) != len(message.input):
-        raise ModelError(f"{path} names {len(message.input)} inputs and {len(shapes)} shapes for them")
-    return shapes
+def _notes(message: Any, prototxt: Prototxt, upgraded: Upgraded) -> tuple[str, ...]:
+    legacy = upgraded.is_legacy
+    notes = [f"{upgraded.version} format: {LEGACY_NOTE}"] if legacy else []
+    notes += [f"left out: {what}" for what in upgraded.left_out]
+    fate = "it has no effect and is not kept" if legacy else "it is kept and has no effect here"
+    notes += [
+        f"line {field.line}: unknown field '{field.name}'"
+        + (f" in {field.parent}" if field.parent else "")
+        + (f", {field.count} times in all" if field.count > 1 else "")
+        + f"; {fate}"
+        for field in prototxt.unknown
+    ]
+    # In Caffe this field is no rule: the layer takes part in both nets, and acts in both as in that phase.
+    if fixed := [layer.name for layer in message.layer if layer.HasField("phase")]:
+        others = f" and {len(fixed) - 1} more" if len(fixed) > 1 else ""
+        notes.append(f"layer '{fixed[0]}'{others} with a phase of its own; the phase of the run decides here")
+    return tuple(notes)
 
 
 def _read_layer(fields: Fields, index: int) -> Layer:
     name, type_name = fields.text("name"), fields.text("type")
+    if left_out := UNSUPPORTED.get(type_name):
+        raise ModelError(f"{type_name} layers are not supported: {left_out.reason}", layer=name, hint=left_out.hint)
     if type_name not in OPS:
         known = ", ".join(sorted(OPS))
         raise ModelError(f"unknown layer type '{type_name}'", layer=name, hint=f"known types: {known}")
@@ -108,21 +132,20 @@ def _read_layer(fields: Fields, index: int) -> Layer:
         quant = read_quant(fields.message("quantization_param")) if type_name != op.type else None
     except (ModelError, FormatError) as error:
         raise ModelError(error.message, layer=name, hint=error.hint) from error
+    if fields.has("include") and fields.has("exclude"):
+        raise ModelError("include and exclude rules stand together", layer=name, hint="keep the rules of one kind")
     return Layer(
         name=name,
         op=op,
         bottoms=tuple(fields.values["bottom"]),
         tops=tuple(fields.values["top"]),
-        include=tuple(_read_rule(rule) for rule in fields.values["include"]) + _phase_rule(fields),
+        include=tuple(_read_rule(rule) for rule in fields.values["include"]),
         exclude=tuple(_read_rule(rule) for rule in fields.values["exclude"]),
         quant=quant,
+        shared=tuple(spec.text("name") for spec in fields.values["param"] if spec.text("name")),
+        fillers=op.parse_fillers(fields),
         source=index,
     )
-
-
-def _phase_rule(fields: Fields) -> tuple[Rule, ...]:
-    """A layer's own ``phase`` field is set by Caffe itself when it splits a net; some files carry it."""
-    return (Rule(phase=Phase(fields.text("phase"))),) if fields.has("phase") and not fields.has("include") else ()
 
 
 def _read_rule(rule: Fields) -> Rule:
