@@ -4,22 +4,59 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
+
+from ristretto.errors import FormatError
+
+FLOAT_BITS = 32
 
 FloatArray = NDArray[Any]
 CodeArray = NDArray[Any]
 
 
-class Rounding(Enum):
-    """Where a number half-way between two codes goes."""
+@dataclass(frozen=True)
+class Arithmetic:
+    """How numbers are trimmed where the original's two builds and the definition of a format disagree.
 
-    HALF_AWAY = "away"
-    """Away from zero: Caffe's CPU code, and the default everywhere."""
-    HALF_EVEN = "even"
-    """To the even code: the fork's GPU code."""
+    Parameters
+    ----------
+    half_even : bool
+        Whether a number half-way between two codes of fixed point goes to the even one (the fork's GPU code), and not
+        away from zero (Caffe's CPU code).
+    minifloat_stops_at_zero : bool
+        Whether the first zero of a blob ends its trimming to minifloat.
+    minifloat_passes_top : bool
+        Whether a minifloat may round up to the power of two behind its largest number.
+    power_of_two_trims_activations : bool
+        Whether layers with power-of-two weights trim their input and output.
+    sums_in_float32 : bool
+        Whether sums are rounded to float32 as they grow, where products do not lie on one grid of integers.
+    """
+
+    half_even: bool = False
+    minifloat_stops_at_zero: bool = False
+    minifloat_passes_top: bool = False
+    power_of_two_trims_activations: bool = True
+    sums_in_float32: bool = False
+
+
+EXACT = Arithmetic()
+"""What the formats' definitions say; halves go away from zero."""
+HALF_EVEN = Arithmetic(half_even=True)
+"""The same, with halves to the even code."""
+EMULATIONS = {
+    "fork-cpu": Arithmetic(
+        minifloat_stops_at_zero=True,
+        minifloat_passes_top=True,
+        power_of_two_trims_activations=False,
+        sums_in_float32=True,
+    ),
+    "fork-gpu": Arithmetic(half_even=True, minifloat_passes_top=True, sums_in_float32=True),
+}
+"""The original's CPU and GPU code, defects included, by the name that ``--emulate`` has for them."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +68,10 @@ class Format(ABC):
 
     name: ClassVar[str]
     """The format's name in messages and reports."""
+    covers_bias: ClassVar[bool] = True
+    """Whether a layer whose weights have this format trims its bias to it, too."""
+    on_one_grid: ClassVar[bool] = True
+    """Whether all numbers are multiples of the smallest one, few enough to be summed as integers."""
 
     @property
     @abstractmethod
@@ -48,12 +89,12 @@ class Format(ABC):
         """The largest number, in real units."""
 
     @abstractmethod
-    def trim(self, x: FloatArray, rounding: Rounding = Rounding.HALF_AWAY) -> FloatArray:
+    def trim(self, x: FloatArray, arithmetic: Arithmetic = EXACT) -> FloatArray:
         """Round to the nearest number of this format, saturating at its ends."""
 
     @abstractmethod
-    def encode(self, x: FloatArray, rounding: Rounding = Rounding.HALF_AWAY) -> CodeArray:
-        """Give the integer codes of the trimmed numbers."""
+    def encode(self, x: FloatArray, arithmetic: Arithmetic = EXACT) -> CodeArray:
+        """Give the integer codes of the trimmed numbers; a FormatError where one is NaN."""
 
     @abstractmethod
     def decode(self, codes: CodeArray) -> FloatArray:
@@ -62,3 +103,18 @@ class Format(ABC):
     @abstractmethod
     def describe(self) -> str:
         """Give the format in a few characters, for tables."""
+
+    @property
+    def stands_for_float(self) -> bool:
+        """Whether a word is as wide as a float32: the fork's way to leave a place in float."""
+        return self.bits >= FLOAT_BITS
+
+    def trims_activations(self, arithmetic: Arithmetic) -> bool:
+        """Whether a layer whose weights have this format trims its input and output."""
+        return True
+
+    @staticmethod
+    def refuse_nan(x: FloatArray) -> None:
+        """Raise a FormatError when a number is NaN."""
+        if np.isnan(x).any():
+            raise FormatError("NaN has no code", hint="which layer computes it? are weights and data finite?")

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.errors import FormatError
-from ristretto.formats.base import CodeArray, FloatArray, Format, Rounding
+from ristretto.formats.base import EXACT, Arithmetic, CodeArray, FloatArray, Format
 from ristretto.kernels import trim as kernel
 
-MAX_FRACTION = 100
-"""Beyond this many fractional digits either way, ``2**-fl`` leaves float32's normal numbers."""
+MAX_FRACTION = 96
+"""Greatest fractional length either way, bits: a word of 32 bits then still ends within float32's numbers."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,17 @@ class FixedPoint(Format):
         magnitude : float
             Greatest absolute value, real units; 0 (a blob that is always zero) gives fl = bw - 1.
 
+        Returns
+        -------
+        FixedPoint
+            The one with the largest `fl`, up to `MAX_FRACTION`, whose ends lie at most half a step inside of
+            ``-magnitude`` and ``magnitude``. One bit has no positive number: there only ``-magnitude`` counts.
+
+        Raises
+        ------
+        FormatError
+            When the magnitude is negative, infinite or NaN, or too large for any format of this width.
+
         Examples
         --------
         >>> FixedPoint.covering(8, 0.996)
@@ -73,15 +84,21 @@ class FixedPoint(Format):
         >>> FixedPoint.covering(8, 1.0)
         FixedPoint(bw=8, fl=6)
         """
-        il = 1 if magnitude == 0 else math.frexp(magnitude)[1] + 1
-        fl = max(-MAX_FRACTION, min(MAX_FRACTION, bw - il))
-        # Just below a power of two the magnitude may round up beyond the top code: one more integer bit then.
-        if bw > 1 and magnitude * 2.0**fl >= 2 ** (bw - 1) - 0.5 and fl > -MAX_FRACTION:
-            fl -= 1
+        if not 0 <= magnitude < math.inf:
+            raise FormatError(f"no format covers numbers of magnitude {magnitude}", hint="it must be finite")
+        if magnitude == 0:
+            return cls(bw, bw - 1)
+        # From here on a scaled magnitude rounds to what lies beyond the end: the greatest code, or -1 with one bit.
+        beyond = 1.5 if bw == 1 else 2 ** (bw - 1) - 0.5
+        near = bw - 1 - math.frexp(magnitude)[1]
+        fl = min(MAX_FRACTION, next(f for f in (near + 1, near, near - 1) if math.ldexp(magnitude, f) < beyond))
+        if fl < -MAX_FRACTION:
+            raise FormatError(f"no format of {bw} bits covers numbers of magnitude {magnitude}")
         return cls(bw, fl)
 
     @property
     def bits(self) -> int:
+        """The word width."""
         return self.bw
 
     @property
@@ -101,54 +118,62 @@ class FixedPoint(Format):
 
     @property
     def low(self) -> float:
+        """The smallest number, in real units."""
         return math.ldexp(self.low_code, -self.fl)
 
     @property
     def high(self) -> float:
+        """The largest number, in real units."""
         return math.ldexp(self.high_code, -self.fl)
 
     @property
-    def code_type(self) -> np.dtype[np.signedinteger]:  # type: ignore[type-arg]
+    def code_type(self) -> np.dtype[np.signedinteger]:
         """The smallest numpy integer that holds every code."""
         return np.dtype(np.int8 if self.bw <= 8 else np.int16 if self.bw <= 16 else np.int32)
 
-    def trim(self, x: FloatArray, rounding: Rounding = Rounding.HALF_AWAY) -> FloatArray:
+    def trim(self, x: FloatArray, arithmetic: Arithmetic = EXACT) -> FloatArray:
         """Round to the nearest number of this format, saturating at its ends.
 
         Parameters
         ----------
         x : float32 or float64 array, any shape, real units
             Infinities saturate; NaN stays NaN.
-        rounding : Rounding
+        arithmetic : Arithmetic
             Where halves go.
 
         Returns
         -------
         float32 array, same shape, real units
-            ``k * 2**-fl`` for integers ``-2**(bw-1) <= k < 2**(bw-1)``.
+            ``k * 2**-fl`` for integers ``-2**(bw-1) <= k < 2**(bw-1)``. Words of more than 25 bits hold numbers that
+            float32 does not: those come out as its nearest ones.
         """
         out = np.empty(x.shape, np.float32)
-        kernel.trim(np.ravel(x), out.reshape(-1), self.low, self.high, self.fl, rounding is Rounding.HALF_EVEN)
+        kernel.trim(np.ravel(x), out.reshape(-1), self.low, self.high, self.fl, arithmetic.half_even)
         return out
 
-    def encode(self, x: FloatArray, rounding: Rounding = Rounding.HALF_AWAY) -> CodeArray:
+    def encode(self, x: FloatArray, arithmetic: Arithmetic = EXACT) -> CodeArray:
         """Give the codes of the trimmed numbers.
 
         Parameters
         ----------
         x : float32 or float64 array, any shape, real units
-            NaN has no code: the caller keeps it out.
-        rounding : Rounding
+            Infinities saturate.
+        arithmetic : Arithmetic
             Where halves go.
 
         Returns
         -------
         int8, int16 or int32 array, same shape, in codes
+
+        Raises
+        ------
+        FormatError
+            When a number is NaN.
         """
         out = np.empty(x.shape, self.code_type)
-        kernel.encode(
-            np.ravel(x), out.reshape(-1), self.low_code, self.high_code, self.fl, rounding is Rounding.HALF_EVEN
-        )
+        half_even = arithmetic.half_even
+        if not kernel.encode(np.ravel(x), out.reshape(-1), self.low_code, self.high_code, self.fl, half_even):
+            raise FormatError("NaN has no code", hint="which layer computes it? are weights and data finite?")
         return out
 
     def decode(self, codes: CodeArray) -> FloatArray:
@@ -161,6 +186,7 @@ class FixedPoint(Format):
         Returns
         -------
         float32 array, same shape, real units
+            Codes of more than 25 bits are rounded to float32.
         """
         return codes.astype(np.float32) * np.float32(math.ldexp(1.0, -self.fl))
 

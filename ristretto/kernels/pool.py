@@ -28,8 +28,16 @@ def max_pool(
     Returns
     -------
     array (n, c, counts down, counts across), of the type of `x`
+
+    Raises
+    ------
+    ValueError
+        When a window lies wholly outside the picture: it has no maximum.
     """
     count, channels, height, width = x.shape
+    for size, k, s, p, windows in zip((height, width), window, stride, pad, counts, strict=True):
+        if p >= k or (windows - 1) * s - p >= size:
+            raise ValueError(f"{windows} windows of {k} with stride {s} and pad {p} leave a picture of {size}")
     out = np.empty((count, channels, *counts), x.dtype)
     planes = np.ascontiguousarray(x).reshape(count * channels, height, width)
     _max_pool(planes, out.reshape(count * channels, *counts), window, stride, pad)

@@ -19,7 +19,7 @@ CodeArray = NDArray[np.signedinteger]
 @kernel
 def round_real(x: float, half_even: bool) -> float:
     """Round a float64 to an integer; exact, since ``x - trunc(x)`` is."""
-    whole = np.trunc(x)
+    whole: float = np.trunc(x)
     rest = abs(x - whole)
     step = rest > 0.5 or (rest == 0.5 and (not half_even or np.fmod(whole, 2.0) != 0.0))
     return whole + math.copysign(1.0, x) if step else whole
@@ -27,7 +27,11 @@ def round_real(x: float, half_even: bool) -> float:
 
 @kernel
 def shift_round(total: int, shift: int, low: int, high: int, half_even: bool) -> int:
-    """Divide an integer by ``2**shift``, round to nearest, saturate to [low, high]; exact for ``0 <= shift <= 62``."""
+    """Divide an integer by ``2**shift``, round to nearest, saturate to [low, high].
+
+    Exact for an int64 `total` of magnitude below ``2**62`` and a `shift` from -32 to 62, bits, with [low, high] within
+    int32. A `total` of fewer bits must be widened by the caller: its absolute value may not fit its own type.
+    """
     if shift > 0:
         size = abs(total)
         half = 1 << (shift - 1)
@@ -61,20 +65,34 @@ def trim(x: FloatArray, out: FloatArray, low: float, high: float, fl: int, half_
 
 
 @kernel
-def encode(x: FloatArray, out: CodeArray, low: int, high: int, fl: int, half_even: bool) -> None:
-    """Give the codes of real numbers, saturated to [low, high]; 1-D arrays of one length, free of NaN."""
+def encode(x: FloatArray, out: CodeArray, low: int, high: int, fl: int, half_even: bool) -> bool:
+    """Give the codes of real numbers, saturated to [low, high]; 1-D arrays of one length.
+
+    Returns
+    -------
+    bool
+        Whether every number has a code, that is, none is NaN.
+    """
     scale = 2.0**fl
+    nans = 0
     for i in range(x.size):
         value = float(x[i]) * scale
         if value > high:
             value = float(high)
         if value < low:
             value = float(low)
-        out[i] = int(round_real(value, half_even))
+        missing = value != value
+        nans += missing
+        out[i] = 0 if missing else int(round_real(value, half_even))
+    return nans == 0
 
 
 @kernel
 def requantize(codes: CodeArray, out: CodeArray, shift: int, low: int, high: int, half_even: bool) -> None:
-    """Move codes to a grid that is `shift` bits coarser (finer when negative), saturated; 1-D arrays of one length."""
+    """Move codes to a grid that is `shift` bits coarser (finer when negative), saturated; 1-D arrays of one length.
+
+    The shift lies between -32 and 62; a longer one gives what the end of this range gives.
+    """
     for i in range(codes.size):
-        out[i] = shift_round(np.int64(codes[i]), shift, low, high, half_even)
+        # int() alone leaves an int8 an int8 in numba.
+        out[i] = shift_round(int(np.int64(codes[i])), shift, low, high, half_even)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ristretto.errors import ModelError
+from ristretto.net.filler import Filler
 from ristretto.net.op import Op, Shape
 from ristretto.net.phase import NetState, Phase, Rule
 from ristretto.net.quant import LayerQuant
@@ -33,6 +34,10 @@ class Layer:
         When the layer takes part.
     quant : LayerQuant or None
         The formats of a quantized layer.
+    shared : tuple of str
+        The names under which it shares weights with other layers (``param { name: "..." }``).
+    fillers : tuple of Filler
+        How new weights are made, in blob order (see `Op.parse_fillers`).
     source : int
         Where the layer stands in its prototxt, counted from 0; -1 for one that no prototxt holds.
     """
@@ -45,6 +50,8 @@ class Layer:
     include: tuple[Rule, ...] = ()
     exclude: tuple[Rule, ...] = ()
     quant: LayerQuant | None = None
+    shared: tuple[str, ...] = ()
+    fillers: tuple[Filler, ...] = ()
     source: int = -1
 
     @property
@@ -53,7 +60,15 @@ class Layer:
         return self.op.quantized_type if self.quant else self.op.type
 
     def takes_part(self, state: NetState) -> bool:
-        """Whether the layer is in the net of a state (Caffe's ``FilterNet``)."""
+        """Whether the layer is in the net of a state (Caffe's ``FilterNet``).
+
+        Raises
+        ------
+        ModelError
+            When it has rules of both kinds.
+        """
+        if self.include and self.exclude:
+            raise ModelError("include and exclude rules stand together", layer=self.name, hint="keep one kind")
         if self.include:
             return any(rule.met_by(state) for rule in self.include)
         return not any(rule.met_by(state) for rule in self.exclude)
@@ -92,8 +107,8 @@ class Net:
         Raises
         ------
         ModelError
-            When a layer then reads a blob that no layer before it makes, when two layers write one blob, or when two
-            layers share a name.
+            When a layer then reads a blob that no layer before it makes, when two layers write one blob, when two
+            layers share a name, or when one has more or fewer blobs than its type takes.
         """
         state = NetState(phase, level, frozenset(stages))
         layers = tuple(replace(layer, op=layer.op.in_phase(phase)) for layer in self.layers if layer.takes_part(state))
@@ -110,7 +125,10 @@ class Net:
             names.add(layer.name)
             fewest, most = layer.op.bottom_counts()
             if not fewest <= len(layer.bottoms) <= most:
-                raise ModelError(f"{layer.type} with {len(layer.bottoms)} bottoms", layer=layer.name)
+                wanted = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+                raise ModelError(f"{layer.type} reads {wanted} blobs, not {len(layer.bottoms)}", layer=layer.name)
+            if len(layer.tops) < layer.op.fewest_tops:
+                raise ModelError(f"{layer.type} without a top", layer=layer.name, hint="name the blob that it makes")
             for bottom in layer.bottoms:
                 if bottom not in made:
                     raise ModelError(
@@ -253,8 +271,8 @@ class Net:
 
 
 def squeeze(shape: Shape) -> Shape:
-    """Drop leading axes of length 1: old caffemodels keep a bias as (1, 1, 1, n)."""
+    """Drop leading axes of length 1: old caffemodels keep a bias as (1, 1, 1, n), and a single number has no axis."""
     start = 0
-    while start < len(shape) - 1 and shape[start] == 1:
+    while start < len(shape) and shape[start] == 1:
         start += 1
     return shape[start:]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
+from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
+from ristretto.net.filler import Filler
 from ristretto.net.phase import Phase
 
 Shape = tuple[int, ...]
@@ -40,11 +43,19 @@ class OnnxNode:
     constants: Mapping[str, Array] = field(default_factory=dict)
 
 
+FLOAT32, INT64 = 1, 7
+"""ONNX's numbers for these types, as a Cast names them."""
+
+
 @dataclass(frozen=True)
 class Geometry:
     """How a multiply-accumulate layer walks its input: plain data for an integer kernel.
 
-    An inner product is the case of a 1x1 picture whose channels are all inputs. Pairs are (height, width).
+    An inner product is the case of a 1x1 picture whose channels are all inputs. A deconvolution is the case of a
+    picture with zeros put between its pixels: `spread` is the distance that the pixels then have, and `pad` may be
+    negative, which cuts pixels off. Pairs are (height, width).
+
+    A kernel needs to know of neither: it walks as `plain` says over what `spread_out` gives.
     """
 
     groups: int
@@ -54,6 +65,7 @@ class Geometry:
     stride: tuple[int, int]
     pad: tuple[int, int]
     dilation: tuple[int, int]
+    spread: tuple[int, int] = (1, 1)
 
     @property
     def terms(self) -> int:
@@ -65,6 +77,27 @@ class Geometry:
         """Multiply-accumulates for one picture."""
         channels, height, width = self.out_shape
         return channels * height * width * self.terms
+
+    @property
+    def plain(self) -> Geometry:
+        """The same walk over what `spread_out` gives: zeros put in, nothing left to cut off."""
+        channels, *sizes = self.in_shape
+        height, width = (
+            (size - 1) * spread + 1 + 2 * min(pad, 0)
+            for size, spread, pad in zip(sizes, self.spread, self.pad, strict=True)
+        )
+        pad = (max(self.pad[0], 0), max(self.pad[1], 0))
+        return replace(self, in_shape=(channels, height, width), pad=pad, spread=(1, 1))
+
+    def spread_out(self, x: Array) -> Array:
+        """Put zeros between the pixels of ``x`` (n, channels, height, width), and cut off where `pad` is negative."""
+        if self.spread == (1, 1) and min(self.pad) >= 0:
+            return x
+        (down, across), (top, left) = self.spread, (max(-pad, 0) for pad in self.pad)
+        height, width = (x.shape[2] - 1) * down + 1, (x.shape[3] - 1) * across + 1
+        wide = np.zeros((*x.shape[:2], height, width), x.dtype)
+        wide[:, :, ::down, ::across] = x
+        return wide[:, :, top : height - top, left : width - left]
 
 
 @dataclass(frozen=True)
@@ -83,15 +116,29 @@ class Op(ABC):
     """The part of the net that this layer's weights belong to; None for a layer without quantized weights."""
     is_data: ClassVar[bool] = False
     """Whether the layer's tops come from outside the net."""
-    rectifies: ClassVar[bool] = False
-    """Whether negative inputs all give zero, so that only the positive part of an input matters."""
+    fewest_tops: ClassVar[int] = 1
+    """How many tops a prototxt must name; `infer` gives the most there can be."""
     higher_is_better: ClassVar[bool | None] = None
     """Whether the top is a score (True), a loss (False) or neither."""
+    trims_inside: ClassVar[bool] = False
+    """Whether the fork's quantized layer trims each number on the way (`forward_trimmed`), not its input blob."""
+    is_affine: ClassVar[bool] = False
+    """Whether the type multiplies and adds numbers of its own, so that `affine` may have an answer."""
+
+    @property
+    def rectifies(self) -> bool:
+        """Whether negative inputs all give zero, so that only the positive part of an input matters."""
+        return False
 
     @classmethod
     @abstractmethod
     def parse(cls, fields: Fields) -> Self:
         """Read the operation from a layer's message."""
+
+    @classmethod
+    def parse_fillers(cls, fields: Fields) -> tuple[Filler, ...]:
+        """Read how new weights are made, in blob order, from a layer's message; one for each blob there may be."""
+        return ()
 
     def in_phase(self, phase: Phase) -> Op:
         """Give the operation as it acts in a phase."""
@@ -106,20 +153,93 @@ class Op(ABC):
         return (0, 0) if self.is_data else (1, 1)
 
     def infer(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
-        """Give the shapes of the tops from those of the bottoms."""
+        """Give the shapes of the tops from those of the bottoms.
+
+        Raises
+        ------
+        ModelError
+            When the layer cannot take these shapes. The caller puts the layer's name in front.
+        """
         return (bottoms[0],)
 
     def blob_shapes(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
-        """Give the shapes of the weights from those of the bottoms."""
+        """Give the shapes of the weights from those of the bottoms, which `infer` has accepted."""
         return ()
 
     def macs(self, bottoms: Sequence[Shape]) -> int:
-        """Give the multiply-accumulates for one picture."""
+        """Give the multiply-accumulates for one picture.
+
+        Counted are products with weights that are added up, as published figures have it: those of convolutions and
+        inner products. Factors of single numbers, normalization, pooling and look-ups count nothing.
+        """
         return 0
 
     def geometry(self, bottom: Shape) -> Geometry | None:
         """Give the walk of a multiply-accumulate layer; None for every other."""
         return None
+
+    def weight_rows(self, weights: Array, walk: Geometry) -> Array:
+        """Give the first blob, in real units or in codes, as a walk needs it: (outputs, terms)."""
+        return weights.reshape(walk.out_shape[0], -1)
+
+    @property
+    def quantized_settings(self) -> Mapping[str, Mapping[str, str]]:
+        """What a prototxt must say beside the quantized type, by message and field, where the type itself said it.
+
+        A depthwise convolution has as many groups as channels by its name alone; under the name that the fork knows,
+        ``group`` must be written out.
+        """
+        return {}
+
+    @property
+    def output_channels(self) -> int | None:
+        """The channels of the top, where `scaled` can give each a factor and a summand of its own; else None."""
+        return None
+
+    def scaled(self, blobs: Sequence[Array], factors: Array, summands: Array) -> tuple[Op, tuple[Array, ...]]:
+        """Give the operation and weights whose top is this one's, multiplied and added to; see `output_channels`.
+
+        Parameters
+        ----------
+        blobs : sequence of arrays
+            The weights.
+        factors, summands : float64 arrays, (channels,)
+
+        Returns
+        -------
+        Op, tuple of float64 arrays
+            A bias comes in where there was none and a summand is not zero.
+
+        Raises
+        ------
+        ModelError
+            When the weights are missing or do not fit. The caller puts the layer's name in front.
+        """
+        raise TypeError(f"{self.type} has no weights to scale")
+
+    def affine(self, blobs: Sequence[Array], channels: int) -> tuple[Array, Array] | None:
+        """Give what the layer does to its bottom, when it multiplies and adds one number for each channel.
+
+        Parameters
+        ----------
+        blobs : sequence of arrays
+            The weights.
+        channels : int
+            Of the bottom, along axis 1.
+
+        Returns
+        -------
+        (factors, summands), float64 arrays, (channels,) each; or None
+            ``factors * bottom + summands`` is the top; None where that is not all that the layer does.
+        """
+        return None
+
+    def settings_since(self, before: Op) -> Mapping[str, Mapping[str, str]]:
+        """Give what a prototxt must say, by message and field, to have this operation instead of another of its type.
+
+        It is asked for what `scaled` may change.
+        """
+        return {}
 
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Compute the tops in real units, plainly.
@@ -134,9 +254,33 @@ class Op(ABC):
         Returns
         -------
         tuple of float arrays
-            One for each top, of the bottoms' type.
+            One for each top, of the bottoms' type; a score or a loss as float64.
+
+        Notes
+        -----
+        Caffe computes in float32, and so does this where sums, products and quotients are concerned. What goes
+        through a transcendental function is computed in float64 and rounded once, or by the C library as Caffe has it
+        (`kernels.power`): numpy's float32 versions differ from one processor to the next.
         """
         raise TypeError(f"{self.type} has no forward: its tops come from outside the net")
+
+    def shares_memory(self, bottoms: int, tops: int) -> bool:
+        """Whether, with so many of them, the tops are the first bottom's numbers themselves, under other names.
+
+        Caffe's blobs share memory then (``ShareData``): who changes one in place changes them all.
+        """
+        return False
+
+    def forward_trimmed(self, bottoms: Sequence[Array], trim: Callable[[Array], Array]) -> tuple[Array, ...]:
+        """Compute the tops in real units with every number on the way trimmed; for operations that `trims_inside`.
+
+        Parameters
+        ----------
+        bottoms : sequence of float32 arrays, real units
+        trim : callable
+            Trims an array to the layer's format.
+        """
+        raise TypeError(f"{self.type} trims its input and output only")
 
     def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
         """Compute the tops on integer codes where that equals `forward` at every scale; None where it does not.
@@ -155,3 +299,14 @@ class Op(ABC):
         return {}
 
 
+def canonical_axis(axis: int, shape: Shape) -> int:
+    """Give an axis counted from the front; -1 is the last.
+
+    Raises
+    ------
+    ModelError
+        When the shape has no such axis.
+    """
+    if not -len(shape) <= axis < len(shape):
+        raise ModelError(f"axis {axis} of a bottom with {len(shape)} axes")
+    return axis % len(shape)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from ristretto.formats.base import Format
+from ristretto.formats.base import Arithmetic, Format
 
 
 class Scheme(Enum):
@@ -34,6 +34,12 @@ class LayerQuant:
     layer_out: Format | None
     params: Format | None
     scheme: Scheme = Scheme.NEAREST
+
+    def under(self, arithmetic: Arithmetic) -> LayerQuant:
+        """Give the formats as they act: the original's CPU code leaves some activations alone."""
+        if self.params is None or self.params.trims_activations(arithmetic):
+            return self
+        return replace(self, layer_in=None, layer_out=None)
 
 
 @dataclass(frozen=True)
