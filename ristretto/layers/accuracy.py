@@ -10,7 +10,7 @@ import numpy as np
 
 from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
-from ristretto.net.op import Array, Op, Shape
+from ristretto.net.op import Array, Op, Shape, canonical_axis
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Accuracy(Op):
     """Counts a picture when fewer than `top_k` other classes score at least as much as the true one.
 
     So a tie counts as wrong, as in Caffe since 2018; `companions` gives the figure in which it goes to the lower
-    index. A score of NaN counts as wrong (Caffe would call it right).
+    index. A score of NaN counts as wrong (Caffe would call it right). A second top gets the share of each class alone,
+    0 for a class that no picture has.
     """
 
     type = "Accuracy"
@@ -43,19 +44,17 @@ class Accuracy(Op):
         return 2, 2
 
     def infer(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
-        """Give a scalar."""
+        """Give a scalar, and (classes,) for a second top."""
         scores, labels = bottoms
-        if not -len(scores) <= self.axis < len(scores):
-            raise ModelError(f"axis {self.axis} of scores with shape {scores}")
-        classes = scores[self.axis]
+        classes = scores[canonical_axis(self.axis, scores)]
         if math.prod(scores) != classes * math.prod(labels):
             raise ModelError(f"scores of shape {scores} and labels of shape {labels} do not fit")
         if self.top_k > classes:
             raise ModelError(f"top_k {self.top_k} of {classes} classes")
-        return ((),)
+        return (), (classes,)
 
-    def _shares(self, bottoms: Sequence[Array]) -> tuple[float, float]:
-        """Give the share counted right by Caffe's rule, and by the rule that a tie goes to the lower index."""
+    def _counted(self, bottoms: Sequence[Array]) -> tuple[Array, Array, Array]:
+        """Give the labels, which count as right by Caffe's rule, and which when a tie goes to the lower index."""
         scores = np.moveaxis(bottoms[0], self.axis, -1)
         classes = scores.shape[-1]
         scores = scores.reshape(-1, classes)
@@ -63,9 +62,7 @@ class Accuracy(Op):
         if self.ignore_label is not None:
             kept = labels != self.ignore_label
             scores, labels = scores[kept], labels[kept]
-        if not len(labels):
-            return 0.0, 0.0
-        if labels.min() < 0 or labels.max() >= classes:
+        if len(labels) and (labels.min() < 0 or labels.max() >= classes):
             wrong = labels[(labels < 0) | (labels >= classes)][0]
             raise ModelError(f"label {wrong} where the net has {classes} classes", hint="does the data fit the net?")
         true = scores[np.arange(len(labels)), labels][:, None]
@@ -77,12 +74,20 @@ class Accuracy(Op):
         finite = ~np.isnan(true[:, 0])
         strict = (rivals.sum(axis=1) < self.top_k) & finite
         lenient = (ahead.sum(axis=1) < self.top_k) & finite
-        return float(strict.mean()), float(lenient.mean())
+        return labels, strict, lenient
 
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
-        """Give the share by Caffe's rule."""
-        return (np.asarray(self._shares(bottoms)[0]),)
+        """Give the share by Caffe's rule, over all pictures and over those of each class."""
+        labels, right, _ = self._counted(bottoms)
+        classes = bottoms[0].shape[self.axis]
+        counts = np.bincount(labels, minlength=classes)
+        found = np.bincount(labels[right], minlength=classes)
+        return np.asarray(_share(right)), found / np.maximum(counts, 1)
 
     def companions(self, bottoms: Sequence[Array]) -> Mapping[str, float]:
         """Give the share by argmax."""
-        return {"argmax": self._shares(bottoms)[1]}
+        return {"argmax": _share(self._counted(bottoms)[2])}
+
+
+def _share(right: Array) -> float:
+    return float(right.mean()) if right.size else 0.0

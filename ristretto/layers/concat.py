@@ -9,7 +9,7 @@ import numpy as np
 
 from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
-from ristretto.net.op import Array, OnnxNode, Op, Shape
+from ristretto.net.op import Array, OnnxNode, Op, Shape, canonical_axis
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,15 @@ class Concat(Op):
     def infer(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
         """Add the lengths along the axis."""
         first = bottoms[0]
-        if not -len(first) <= self.axis < len(first):
-            raise ModelError(f"axis {self.axis} of bottoms with {len(first)} axes")
-        axis = self.axis % len(first)
+        axis = canonical_axis(self.axis, first)
         for other in bottoms:
             if (*other[:axis], *other[axis + 1 :]) != (*first[:axis], *first[axis + 1 :]):
                 raise ModelError(f"bottoms of shapes {first} and {other} cannot be joined along axis {axis}")
         return ((*first[:axis], sum(shape[axis] for shape in bottoms), *first[axis + 1 :]),)
+
+    def shares_memory(self, bottoms: int, tops: int) -> bool:
+        """Say yes for a single bottom, which is passed on."""
+        return bottoms == 1
 
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Join."""

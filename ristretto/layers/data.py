@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
 from ristretto.net.op import Op
+
+SSD_FIELDS = ("resize_param", "crop_h", "crop_w")
+"""Settings of a ``transform_param`` that the SSD fork of Caffe knows."""
+LEGACY_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
+"""Settings that stood in a data layer's own block before ``transform_param`` existed."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,19 @@ class Transform:
 
     @classmethod
     def parse(cls, fields: Fields) -> Transform:
-        """Read a ``transform_param``."""
+        """Read a ``transform_param``.
+
+        Raises
+        ------
+        ModelError
+            When it has settings of the SSD fork, which change the size of the pictures.
+        """
+        for name in SSD_FIELDS:
+            if fields.has(name):
+                raise ModelError(
+                    f"{name} in transform_param is not supported",
+                    hint="resize the pictures beforehand, or by new_height and new_width of an ImageData layer",
+                )
         return cls(
             scale=fields.number("scale"),
             mirror=fields.flag("mirror"),
@@ -35,6 +53,17 @@ class Transform:
             force_color=fields.flag("force_color"),
             force_gray=fields.flag("force_gray"),
         )
+
+
+def refuse_legacy(param: Fields, block: str) -> None:
+    """Raise a ModelError when a data layer's own block holds what belongs into ``transform_param``.
+
+    Caffe moves these settings there in files of the V1 format and older, and so does our reader. In a newer file Caffe
+    passes over them: the net would read other numbers than its author meant.
+    """
+    for name in LEGACY_FIELDS:
+        if param.has(name):
+            raise ModelError(f"{name} in {block} has no effect in Caffe", hint=f"move {name} to transform_param")
 
 
 @dataclass(frozen=True)
@@ -54,10 +83,16 @@ class Data(Op):
     def parse(cls, fields: Fields) -> Data:
         """Read ``data_param`` and ``transform_param``."""
         data = fields.message("data_param")
+        if data.integer("batch_size") < 1:
+            raise ModelError("batch_size must be at least 1", hint="set batch_size in data_param")
+        refuse_legacy(data, "data_param")
+        transform = Transform.parse(fields.message("transform_param"))
+        if data.flag("force_encoded_color"):
+            transform = replace(transform, force_color=True)
         return cls(
             source=data.text("source"),
             batch_size=data.integer("batch_size"),
             backend=data.text("backend"),
             rand_skip=data.integer("rand_skip"),
-            transform=Transform.parse(fields.message("transform_param")),
+            transform=transform,
         )

@@ -30,8 +30,8 @@ class Dropout(Op):
     def parse(cls, fields: Fields) -> Dropout:
         """Read ``dropout_param``."""
         ratio = fields.message("dropout_param").number("dropout_ratio")
-        if not 0 < ratio < 1:
-            raise ModelError(f"dropout_ratio {ratio} does not lie between 0 and 1")
+        if not 0 <= ratio < 1:
+            raise ModelError(f"dropout_ratio {ratio:g} does not lie between 0 and 1")
         return cls(dropout_ratio=ratio)
 
     def in_phase(self, phase: Phase) -> Op:
@@ -44,8 +44,9 @@ class Dropout(Op):
         return 1 / (1 - self.dropout_ratio) if self.training else 1.0
 
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
-        """Scale."""
-        return (bottoms[0] * bottoms[0].dtype.type(self.scale),)
+        """Scale, or hand the bottom on as it is."""
+        x = bottoms[0]
+        return (x * x.dtype.type(self.scale) if self.training else x,)
 
     def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
         """Pass codes on."""

@@ -26,6 +26,11 @@ class Input(Op):
 
     def declared_shape(self, top: int) -> Shape:
         """Give the shape of one top."""
-        if len(self.shapes) > 1 and top >= len(self.shapes) or not self.shapes:
-            raise ModelError(f"{len(self.shapes)} shapes for top number {top}", hint="give one shape, or one each")
-        return self.shapes[0] if len(self.shapes) == 1 else self.shapes[top]
+        if not self.shapes:
+            raise ModelError("it declares no shape", hint="add input_param { shape { dim: ... } }")
+        if top >= len(self.shapes) > 1:
+            raise ModelError(f"{len(self.shapes)} shapes for more tops than that", hint="give one shape, or one each")
+        shape = self.shapes[0] if len(self.shapes) == 1 else self.shapes[top]
+        if any(length < 1 for length in shape):
+            raise ModelError(f"shape {shape} holds nothing", hint="every dim must be at least 1")
+        return shape

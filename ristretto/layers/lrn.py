@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ristretto.errors import ModelError
+from ristretto.kernels.power import power
 from ristretto.layers.pooling import Pooling
 from ristretto.net.fields import Fields
 from ristretto.net.op import Array, OnnxNode, Op, Shape
@@ -22,6 +23,8 @@ class LRN(Op):
     """
 
     type = "LRN"
+    quantized_type = "LRNRistretto"
+    trims_inside = True
 
     local_size: int = 5
     alpha: float = 1.0
@@ -42,7 +45,7 @@ class LRN(Op):
             within_channel=within,
         )
         if op.local_size < 1 or op.local_size % 2 == 0:
-            raise ModelError(f"local_size {op.local_size} is even", hint="Caffe normalizes over odd sizes only")
+            raise ModelError(f"local_size {op.local_size} is not odd", hint="Caffe normalizes over odd sizes only")
         return op
 
     def infer(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
@@ -70,14 +73,44 @@ class LRN(Op):
                 total += padded[:, offset : offset + x.shape[1]]
             mean = total / x.dtype.type(self.local_size)
         number = x.dtype.type
-        return (x * (number(self.k) + number(self.alpha) * mean) ** number(-self.beta),)
+        base = number(self.k) + number(self.alpha) * mean
+        factor = np.empty(base.shape, base.dtype)
+        power(base.reshape(-1), factor.reshape(-1), -self.beta)
+        return (x * factor,)
+
+    def forward_trimmed(self, bottoms: Sequence[Array], trim: Callable[[Array], Array]) -> tuple[Array, ...]:
+        """Slide a window over the channels, adding and subtracting squares, as the fork's GPU code does.
+
+        The running sum is trimmed after each step, so what leaves the window need not leave the sum: that is the
+        arithmetic of the original (its CPU code has none). Within a channel it has no quantized form.
+        """
+        if self.within_channel:
+            raise ModelError("LRNRistretto within a channel does not exist", hint="the original has it across channels")
+        x = trim(bottoms[0])
+        squares = trim(x * x)
+        channels, reach = x.shape[1], self.local_size // 2
+        number = np.float32
+        total = np.zeros_like(x[:, 0])
+        factors = np.empty_like(x)
+        raised = np.empty_like(total)
+        for head in range(channels + reach):
+            if head < channels:
+                total = trim(total + squares[:, head])
+            if head >= self.local_size:
+                total = trim(total - squares[:, head - self.local_size])
+            if head >= reach:
+                base = trim(number(self.k) + trim(total * (number(self.alpha) / number(self.local_size))))
+                power(base.reshape(-1), raised.reshape(-1), -self.beta)
+                factors[:, head - reach] = raised
+        return (trim(x * trim(factors)),)
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give an LRN, or its parts where the neighbourhood lies within a channel."""
         if not self.within_channel:
             attributes = {"size": self.local_size, "alpha": self.alpha, "beta": self.beta, "bias": self.k}
             return (OnnxNode("LRN", ("b0",), ("t0",), attributes),)
-        pool = self._square().onnx(bottoms)[0]
+        pools = self._square().onnx(bottoms)
+        assert pools, "an average always has an ONNX form"
         numbers = {
             "alpha": np.array(self.alpha, np.float32),
             "k": np.array(self.k, np.float32),
@@ -85,7 +118,7 @@ class LRN(Op):
         }
         return (
             OnnxNode("Mul", ("b0", "b0"), ("squares",)),
-            OnnxNode("AveragePool", ("squares",), ("mean",), pool.attributes),
+            OnnxNode("AveragePool", ("squares",), ("mean",), pools[0].attributes),
             OnnxNode("Mul", ("mean", "alpha"), ("scaled",), constants={"alpha": numbers["alpha"]}),
             OnnxNode("Add", ("scaled", "k"), ("base",), constants={"k": numbers["k"]}),
             OnnxNode("Pow", ("base", "power"), ("factor",), constants={"power": numbers["power"]}),

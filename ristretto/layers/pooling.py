@@ -3,22 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from ristretto.errors import ModelError
 from ristretto.kernels.pool import max_pool
 from ristretto.net.fields import Fields
-from ristretto.net.op import Array, OnnxNode, Op, Shape
+from ristretto.net.op import FLOAT32, Array, OnnxNode, Op, Shape
+from ristretto.net.phase import Phase
+
+LEAST, TINY = float(np.finfo(np.float32).min), float(np.finfo(np.float32).tiny)
+"""The maximum of no number, and what keeps a sum from being a divisor of zero; both are Caffe's."""
+NOWHERE = -1
+"""The place of the maximum of no number."""
+
+
+class Windows(NamedTuple):
+    """How windows lie over a bottom; pairs are (down, across).
+
+    Parameters
+    ----------
+    size : (int, int)
+        Of each window.
+    counts : (int, int)
+        How many there are.
+    after : (int, int)
+        Padding beyond the bottom that the last one reaches into.
+    """
+
+    size: tuple[int, int]
+    counts: tuple[int, int]
+    after: tuple[int, int]
+
+    @property
+    def some_are_empty(self) -> bool:
+        """Whether a last window lies wholly beyond the bottom."""
+        return any(beyond >= size for beyond, size in zip(self.after, self.size, strict=True))
 
 
 @dataclass(frozen=True)
 class Pooling(Op):
-    """Max or average pooling with Caffe's shapes.
+    """Max, average or stochastic pooling with Caffe's shapes.
 
-    The number of windows is rounded up; with padding, a last window that would start beyond the bottom and its padding
-    is dropped. An average divides by the size of the window within the padded bottom (Caffe's ``PoolingLayer``).
+    The number of windows is rounded up; with padding, a last window that would start beyond the bottom is dropped. An
+    average divides by the size of the window within the padded bottom (Caffe's ``PoolingLayer``). Without padding, a
+    stride that is longer than the kernel may put the last window wholly beyond the bottom: its maximum is the least
+    number of float32, as in Caffe; its mean would be 0 / 0 and is refused.
+
+    With `places` a maximum comes with where it stood: a second top with ``row * width + column`` within the channel,
+    of equal numbers the first.
+
+    STOCHASTIC picks one number of a window, each as likely as it is large. TEST takes what that gives on average,
+    ``sum(x**2) / sum(x)``; for TRAIN the random choice is left out, and the largest number that it may take is taken.
     """
 
     type = "Pooling"
@@ -29,99 +67,175 @@ class Pooling(Op):
     pad: tuple[int, int] = (0, 0)
     global_pooling: bool = False
     round_up: bool = True
+    places: bool = False
 
     @classmethod
     def parse(cls, fields: Fields) -> Pooling:
-        """Read ``pooling_param``."""
+        """Read ``pooling_param``; ``ceil_mode: false`` is what some forks say for ``round_mode: FLOOR``."""
         param = fields.message("pooling_param")
-        method = param.text("pool")
-        if method not in ("MAX", "AVE"):
-            raise ModelError(f"pooling method {method} is not supported", hint="known are MAX and AVE")
         whole = param.flag("global_pooling")
+        if whole and any(param.has(name) for name in ("kernel_size", "kernel_h", "kernel_w")):
+            raise ModelError("global_pooling stands beside a kernel size", hint="keep one of the two")
+        for one, other in (("pad_h", "pad_w"), ("stride_h", "stride_w")):
+            if param.has(one) != param.has(other):
+                raise ModelError(f"{one} and {other} must stand together", hint="set both, or one value for both axes")
         kernel = param.height_width("kernel_size", height="kernel_h", width="kernel_w", default=1 if whole else None)
         op = cls(
-            method=method,
+            method=param.text("pool"),
             kernel=kernel,
             stride=param.height_width("stride", height="stride_h", width="stride_w", default=1),
             pad=param.height_width("pad", height="pad_h", width="pad_w", default=0),
             global_pooling=whole,
-            round_up=param.text("round_mode") == "CEIL",
+            round_up=param.text("round_mode") == "CEIL" and param.flag("ceil_mode"),
+            places=len(fields.values["top"]) > 1,
         )
         if min(*op.kernel, *op.stride) < 1:
             raise ModelError("kernel_size and stride must be at least 1")
+        if whole and (op.pad != (0, 0) or op.stride != (1, 1)):
+            raise ModelError("global_pooling takes no pad and no stride", hint="there is one window, the whole bottom")
         if not whole and any(p >= k for p, k in zip(op.pad, op.kernel, strict=True)):
             raise ModelError(f"pad {op.pad} reaches the kernel's size {op.kernel}", hint="pad must be smaller")
+        if op.method == "STOCHASTIC" and any(op.pad):
+            raise ModelError("STOCHASTIC pooling takes no pad", hint="Caffe pads for MAX and AVE only")
+        if op.method != "MAX" and op.places:
+            raise ModelError(f"{op.method} pooling with a second top", hint="only a maximum has a place")
         return op
 
-    def _windows(self, bottom: Shape) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-        """Give the window's size, the number of windows, and the padding after the bottom that the last one needs."""
+    def in_phase(self, phase: Phase) -> Op:
+        """Take the largest number for the one that training picks."""
+        return replace(self, method="MAX") if self.method == "STOCHASTIC" and phase is Phase.TRAIN else self
+
+    def _windows(self, bottom: Shape) -> Windows:
         if len(bottom) != 4:
             raise ModelError(f"its bottom has {len(bottom)} axes; (n, c, h, w) is needed")
         kernel = (bottom[2], bottom[3]) if self.global_pooling else self.kernel
         counts, after = [], []
         for size, k, s, p in zip(bottom[2:], kernel, self.stride, self.pad, strict=True):
             room = size + 2 * p - k
-            if room < 0:
-                raise ModelError(f"its kernel spans {k} pixels, its padded bottom has {size + 2 * p}")
-            count = (room + s - 1 if self.round_up else room) // s + 1
+            # A kernel larger than the bottom still gets a window where rounding up gives it one.
+            count = (-(-room // s) if self.round_up else room // s) + 1
             if any(self.pad) and (count - 1) * s >= size + p:
                 count -= 1
+            if count < 1:
+                raise ModelError(f"its kernel spans {k} pixels, its padded bottom has {size + 2 * p}")
             counts.append(count)
             after.append(max((count - 1) * s + k - size - p, 0))
-        return kernel, (counts[0], counts[1]), (after[0], after[1])
+        windows = Windows(kernel, (counts[0], counts[1]), (after[0], after[1]))
+        if self.method == "AVE" and windows.some_are_empty:
+            raise ModelError(
+                f"its last window lies beyond the bottom of {bottom[2]}x{bottom[3]} and has no mean",
+                hint="shorten the stride to the kernel's size",
+            )
+        return windows
 
     def infer(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
-        """Give (n, c, windows down, windows across)."""
-        return ((*bottoms[0][:2], *self._windows(bottoms[0])[1]),)
+        """Give (n, c, windows down, windows across), for the places too."""
+        top = (*bottoms[0][:2], *self._windows(bottoms[0]).counts)
+        return (top, top) if self.places else (top,)
 
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
-        """Walk the offsets within the window; each adds (or maximises) a strided slice to all windows at once."""
+        """Join the numbers of each window."""
         x = bottoms[0]
+        if self.method == "AVE":
+            return (self._join(x, 0.0, np.add) / self._divisors(x.shape).astype(x.dtype),)
+        if self.method == "STOCHASTIC":
+            return (self._join(x * x, 0.0, np.add) / (self._join(x, 0.0, np.add) + x.dtype.type(TINY)),)
+        largest = self._join(x, LEAST, np.maximum)
+        return (largest, self._find(x, largest)) if self.places else (largest,)
+
+    def _offsets(self, x: Array, fill: float) -> list[tuple[int, int, Array]]:
+        """Give each place within a window, (row, column), with the numbers that all windows have there."""
         (kh, kw), (oh, ow), (bottom, right) = self._windows(x.shape)
         (sh, sw), (ph, pw) = self.stride, self.pad
-        largest = self.method == "MAX"
-        fill = -np.inf if largest else 0.0
         padded = np.pad(x, ((0, 0), (0, 0), (ph, bottom), (pw, right)), constant_values=fill)
-        y = np.full((*x.shape[:2], oh, ow), fill, x.dtype)
-        for i in range(kh):
-            for j in range(kw):
-                part = padded[:, :, i : i + sh * (oh - 1) + 1 : sh, j : j + sw * (ow - 1) + 1 : sw]
-                if largest:
-                    np.maximum(y, part, out=y)
-                else:
-                    y += part
-        return (y,) if largest else (y / self._divisors(x.shape).astype(x.dtype),)
+        return [
+            (i, j, padded[:, :, i : i + sh * (oh - 1) + 1 : sh, j : j + sw * (ow - 1) + 1 : sw])
+            for i in range(kh)
+            for j in range(kw)
+        ]
+
+    def _join(self, x: Array, start: float, join: np.ufunc) -> Array:
+        y = np.full((*x.shape[:2], *self._windows(x.shape).counts), start, x.dtype)
+        for _, _, part in self._offsets(x, start):
+            join(y, part, out=y)
+        return y
+
+    def _find(self, x: Array, largest: Array) -> Array:
+        """Give the first place in each window where its maximum stands."""
+        places = np.full(largest.shape, NOWHERE, x.dtype)
+        rows = (np.arange(largest.shape[2]) * self.stride[0] - self.pad[0])[:, None]
+        columns = np.arange(largest.shape[3]) * self.stride[1] - self.pad[1]
+        # Backwards, so that the first of equal numbers is noted last.
+        for i, j, part in reversed(self._offsets(x, LEAST)):
+            here = (part == largest) & (largest > LEAST)
+            places = np.where(here, ((rows + i) * x.shape[3] + columns + j).astype(x.dtype), places)
+        return places
 
     def _divisors(self, bottom: Shape) -> Array:
         """Give the pixels of each window that lie within the padded bottom, (windows down, windows across)."""
-        kernel, counts, _ = self._windows(bottom)
+        windows = self._windows(bottom)
         extents = []
-        for size, k, s, p, count in zip(bottom[2:], kernel, self.stride, self.pad, counts, strict=True):
+        for size, k, s, p, count in zip(bottom[2:], windows.size, self.stride, self.pad, windows.counts, strict=True):
             starts = np.arange(count) * s - p
             extents.append(np.minimum(starts + k, size + p) - starts)
         return np.outer(extents[0], extents[1])
 
     def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Take the maximum of codes; a mean leaves the grid."""
-        if self.method != "MAX":
+        """Take the maximum of codes; a mean leaves the grid, as do places and the maximum of an empty window."""
+        windows = self._windows(bottoms[0].shape)
+        if self.method != "MAX" or self.places or windows.some_are_empty:
             return None
-        kernel, counts, _ = self._windows(bottoms[0].shape)
-        return (max_pool(bottoms[0], kernel, self.stride, self.pad, counts),)
+        return (max_pool(bottoms[0], windows.size, self.stride, self.pad, windows.counts),)
 
-    def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
-        """Give a pool with the padding spelled out, since ONNX's own ceil mode differs between runtimes."""
-        kernel, counts, after = self._windows(bottoms[0])
-        attributes = {"kernel_shape": list(kernel), "strides": list(self.stride), "pads": [*self.pad, *after]}
+    def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...] | None:
+        """Give a pool with the padding spelled out, since ONNX's own ceil mode differs between runtimes.
+
+        None for the places of maxima where windows are empty.
+        """
+        windows = self._windows(bottoms[0])
+        size = {"kernel_shape": list(windows.size), "strides": list(self.stride)}
+        pads = [*self.pad, *windows.after]
+        area = windows.size[0] * windows.size[1]
+        if self.method == "STOCHASTIC":
+            return (
+                self._padded(windows, 0.0),
+                OnnxNode("Mul", ("padded", "padded"), ("squares",)),
+                OnnxNode("AveragePool", ("squares",), ("square",), size),
+                OnnxNode("AveragePool", ("padded",), ("mean",), size),
+                # Means instead of sums: the divisor's guard shrinks with them.
+                OnnxNode("Add", ("mean", "tiny"), ("safe",), constants={"tiny": np.array(TINY / area, np.float32)}),
+                OnnxNode("Div", ("square", "safe"), ("t0",)),
+            )
         if self.method == "MAX":
-            return (OnnxNode("MaxPool", ("b0",), ("t0",), attributes),)
+            if self.places:
+                return None if windows.some_are_empty else self._max_with_places(bottoms[0], size | {"pads": pads})
+            if windows.some_are_empty:
+                return self._padded(windows, LEAST), OnnxNode("MaxPool", ("padded",), ("t0",), size)
+            return (OnnxNode("MaxPool", ("b0",), ("t0",), size | {"pads": pads}),)
         # The mean over all of the kernel, then one factor for the windows that Caffe divides by less.
-        area = kernel[0] * kernel[1]
+        attributes = size | {"pads": pads, "count_include_pad": 1}
         divisors = self._divisors(bottoms[0])
-        mean = OnnxNode("AveragePool", ("b0",), ("t0",), attributes | {"count_include_pad": 1})
         if (divisors == area).all():
-            return (mean,)
-        factor = (area / divisors).astype(np.float32).reshape(1, 1, *counts)
+            return (OnnxNode("AveragePool", ("b0",), ("t0",), attributes),)
+        factor = (area / divisors).astype(np.float32).reshape(1, 1, *windows.counts)
         return (
-            OnnxNode("AveragePool", mean.inputs, ("mean",), mean.attributes),
+            OnnxNode("AveragePool", ("b0",), ("mean",), attributes),
             OnnxNode("Mul", ("mean", "factor"), ("t0",), constants={"factor": factor}),
+        )
+
+    @staticmethod
+    def _padded(windows: Windows, value: float) -> OnnxNode:
+        """Give the node that pads behind the bottom: onnxruntime's pools take no padding as large as the kernel."""
+        pads: Array = np.array([0, 0, 0, 0, 0, 0, *windows.after], np.int64)
+        constants = {"pads": pads, "value": np.array(value, np.float32)}
+        return OnnxNode("Pad", ("b0", "pads", "value"), ("padded",), constants=constants)
+
+    @staticmethod
+    def _max_with_places(bottom: Shape, attributes: dict[str, list[int]]) -> tuple[OnnxNode, ...]:
+        """Give a MaxPool whose places, which ONNX counts through the whole blob, are counted within a channel."""
+        pixels = {"pixels": np.array(bottom[2] * bottom[3], np.int64)}
+        return (
+            OnnxNode("MaxPool", ("b0",), ("t0", "everywhere"), attributes),
+            OnnxNode("Mod", ("everywhere", "pixels"), ("within",), constants=pixels),
+            OnnxNode("Cast", ("within",), ("t1",), {"to": FLOAT32}),
         )

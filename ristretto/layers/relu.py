@@ -25,7 +25,7 @@ class ReLU(Op):
         return cls(negative_slope=fields.message("relu_param").number("negative_slope"))
 
     @property
-    def rectifies(self) -> bool:  # type: ignore[override]
+    def rectifies(self) -> bool:
         """True without a slope."""
         return self.negative_slope == 0
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.net.fields import Fields
-from ristretto.net.op import Array, OnnxNode, Op, Shape
+from ristretto.net.op import Array, OnnxNode, Op, Shape, canonical_axis
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,16 @@ class Softmax(Op):
         """Read ``softmax_param``."""
         return cls(axis=fields.message("softmax_param").integer("axis"))
 
+    def infer(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Give the bottom's shape."""
+        canonical_axis(self.axis, bottoms[0])
+        return (bottoms[0],)
+
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
-        """Normalize the exponentials."""
-        x = bottoms[0]
+        """Normalize the exponentials, in float64."""
+        x = bottoms[0].astype(np.float64)
         powers = np.exp(x - x.max(axis=self.axis, keepdims=True))
-        return (powers / powers.sum(axis=self.axis, keepdims=True),)
+        return ((powers / powers.sum(axis=self.axis, keepdims=True)).astype(bottoms[0].dtype),)
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Softmax."""

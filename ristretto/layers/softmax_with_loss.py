@@ -11,7 +11,7 @@ import numpy as np
 from ristretto.errors import ModelError
 from ristretto.layers.softmax import Softmax
 from ristretto.net.fields import Fields
-from ristretto.net.op import Array, Op, Shape
+from ristretto.net.op import Array, Op, Shape, canonical_axis
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class SoftmaxWithLoss(Op):
 
     type = "SoftmaxWithLoss"
     higher_is_better = False
+    fewest_tops = 0
 
     axis: int = 1
     ignore_label: int | None = None
@@ -45,7 +46,7 @@ class SoftmaxWithLoss(Op):
     def infer(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
         """Give a scalar, and the probabilities for a second top."""
         scores, labels = bottoms
-        if math.prod(scores) != scores[self.axis] * math.prod(labels):
+        if math.prod(scores) != scores[canonical_axis(self.axis, scores)] * math.prod(labels):
             raise ModelError(f"scores of shape {scores} and labels of shape {labels} do not fit")
         return (), scores
 
@@ -64,5 +65,7 @@ class SoftmaxWithLoss(Op):
         true = rows[kept, valid].astype(np.float64)
         # Caffe's floor: the logarithm of a probability of 0 would be infinite.
         total = -np.log(np.maximum(true, np.finfo(np.float32).tiny)).sum()
-        count = {"FULL": len(labels), "VALID": len(valid), "BATCH_SIZE": len(bottoms[0]), "NONE": 1}
+        # Caffe's "batch size" is all that lies before the axis of the classes.
+        outer = math.prod(bottoms[0].shape[: canonical_axis(self.axis, bottoms[0].shape)])
+        count = {"FULL": len(labels), "VALID": len(valid), "BATCH_SIZE": outer, "NONE": 1}
         return np.asarray(total / max(count[self.normalization], 1)), probabilities

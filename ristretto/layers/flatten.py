@@ -1,0 +1,54 @@
+"""Flatten: several axes made one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ristretto.errors import ModelError
+from ristretto.layers.reshape import reshape_node
+from ristretto.net.fields import Fields
+from ristretto.net.op import Array, OnnxNode, Op, Shape, canonical_axis
+
+
+@dataclass(frozen=True)
+class Flatten(Op):
+    """Joins the axes from `axis` to `end_axis`, that one included."""
+
+    type = "Flatten"
+
+    axis: int = 1
+    end_axis: int = -1
+
+    @classmethod
+    def parse(cls, fields: Fields) -> Flatten:
+        """Read ``flatten_param``."""
+        param = fields.message("flatten_param")
+        return cls(axis=param.integer("axis"), end_axis=param.integer("end_axis"))
+
+    def infer(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Give the axes before, the product, the axes after."""
+        bottom = bottoms[0]
+        start = canonical_axis(self.axis, bottom)
+        end = canonical_axis(self.end_axis, bottom) + 1
+        # Joining no axis at all adds one of length 1, in Caffe too.
+        if start > end:
+            raise ModelError(f"end_axis {self.end_axis} lies before axis {self.axis} in a bottom of shape {bottom}")
+        return ((*bottom[:start], math.prod(bottom[start:end]), *bottom[end:]),)
+
+    def shares_memory(self, bottoms: int, tops: int) -> bool:
+        """Say yes: the top is the bottom, seen otherwise."""
+        return True
+
+    def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
+        """Reshape."""
+        return (bottoms[0].reshape(self.infer([bottoms[0].shape])[0]),)
+
+    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
+        """Reshape codes."""
+        return self.forward(bottoms, ())
+
+    def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
+        """Give a Reshape, as ONNX's own Flatten always leaves two axes."""
+        return (reshape_node("b0", "t0", self.infer(bottoms)[0]),)

@@ -1,0 +1,82 @@
+"""Scale: a factor, and a bias if wanted, for each index of some axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ristretto.layers.bias import Coverage
+from ristretto.net.fields import Fields
+from ristretto.net.filler import Filler
+from ristretto.net.op import Array, OnnxNode, Op, Shape
+
+
+@dataclass(frozen=True)
+class Scale(Op):
+    """Multiplies by its blob, or by its second bottom, along the axes that it covers; then adds a bias of that shape.
+
+    The bias is always a blob: the second one, or the only one when the factors are a bottom.
+    """
+
+    type = "Scale"
+    is_affine = True
+
+    coverage: Coverage = field(default_factory=Coverage)
+    bias_term: bool = False
+
+    @classmethod
+    def parse(cls, fields: Fields) -> Scale:
+        """Read ``scale_param``."""
+        param = fields.message("scale_param")
+        return cls(Coverage.parse(param), bias_term=param.flag("bias_term"))
+
+    @classmethod
+    def parse_fillers(cls, fields: Fields) -> tuple[Filler, ...]:
+        """Read those of factors and bias; only that of the bias where the factors are a bottom."""
+        param = fields.message("scale_param")
+        both = Filler.of(param, "filler", default=1.0), Filler.of(param, "bias_filler")
+        return both[len(fields.values["bottom"]) - 1 :]
+
+    def bottom_counts(self) -> tuple[int, int]:
+        """Two, or one where the factors are a blob."""
+        return 1, 2
+
+    def infer(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Give the first bottom's shape."""
+        self.coverage.aligned(self._part(bottoms), bottoms[0])
+        return (bottoms[0],)
+
+    def _part(self, bottoms: Sequence[Shape]) -> Shape:
+        return bottoms[1] if len(bottoms) > 1 else self.coverage.shape(bottoms[0])
+
+    def blob_shapes(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Give the axes that are covered, for the factors unless they are a bottom, and for the bias."""
+        blobs = 2 - len(bottoms) + self.bias_term
+        return (self._part(bottoms),) * blobs
+
+    def affine(self, blobs: Sequence[Array], channels: int) -> tuple[Array, Array] | None:
+        """Give the blobs, where they are one number for each channel."""
+        if len(blobs) != 1 + self.bias_term:
+            return None
+        factors, *summands = (self.coverage.by_channel(blob, channels) for blob in blobs)
+        bias = summands[0] if summands else np.zeros(channels)
+        return None if factors is None or bias is None else (factors, bias)
+
+    def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
+        """Multiply, then add."""
+        x, factors, *bias = (*bottoms, *blobs)
+        aligned = self.coverage.aligned(self._part([bottom.shape for bottom in bottoms]), x.shape)
+        y = x * factors.reshape(aligned)
+        return (y + bias[0].reshape(aligned) if self.bias_term else y,)
+
+    def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
+        """Give a Mul, and an Add for the bias."""
+        part = self._part(bottoms)
+        factors, bias = ("b1", "w0") if len(bottoms) > 1 else ("w0", "w1")
+        scaled = "scaled" if self.bias_term else "t0"
+        nodes = self.coverage.onnx("Mul", bottoms[0], (factors, part), "b0", scaled)
+        if self.bias_term:
+            nodes += self.coverage.onnx("Add", bottoms[0], (bias, part), scaled, "t0")
+        return tuple(nodes)
