@@ -6,11 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar, Protocol
 
+import numpy as np
+
 from ristretto.errors import DataError, ModelError
 from ristretto.execute.values import Run, State, real
-from ristretto.formats import Rounding
+from ristretto.formats import EXACT, Arithmetic
 from ristretto.net import Layer, Net, Scheme, Shape
 from ristretto.net.op import Array
+from ristretto.passes import SpellOutSharing
 
 
 class Step(Protocol):
@@ -31,13 +34,14 @@ class Executor(ABC):
         The shapes of the data layers' tops for one batch.
     keep : collection of str
         Which values a run keeps, as ``LAYER.topK``.
-    rounding : Rounding
+    arithmetic : Arithmetic
         Where halves go when activations and weights are trimmed.
 
     Raises
     ------
     ModelError
-        When weights are missing or do not fit, or a layer asks for stochastic rounding.
+        When weights are missing or do not fit, a layer asks for stochastic rounding, or no layer makes what is to be
+        kept.
     """
 
     name: ClassVar[str]
@@ -48,19 +52,21 @@ class Executor(ABC):
         inputs: Mapping[str, Shape],
         *,
         keep: Collection[str] = (),
-        rounding: Rounding = Rounding.HALF_AWAY,
+        arithmetic: Arithmetic = EXACT,
     ) -> None:
-        self.net = net
-        self.shapes = net.shapes(inputs)
+        self.net = SpellOutSharing(net.shapes(inputs), arithmetic)(net)
+        self.shapes = self.net.shapes(inputs)
         self.inputs = {
             top: shape
             for layer in net.data_layers
             for top, shape in zip(layer.tops, self.shapes[layer.name], strict=True)
         }
         self.keep = frozenset(keep)
-        self.rounding = rounding
-        for layer in net:
-            check_ready(layer, net.bottom_shapes(layer, self.shapes))
+        if unknown := self.keep - {f"{layer.name}.top{i}" for layer in net for i in range(len(layer.tops))}:
+            raise ModelError(f"net '{net.name}' has no value '{min(unknown)}' to keep")
+        self.arithmetic = arithmetic
+        for layer in self.net:
+            check_ready(layer, self.net.bottom_shapes(layer, self.shapes))
         self.steps: Sequence[Step] = self.plan()
 
     @abstractmethod
@@ -72,8 +78,15 @@ class Executor(ABC):
 
         Parameters
         ----------
-        batch : mapping of str to float32 array
-            The data layers' tops, in real units, with the shapes given at construction.
+        batch : mapping of str to array
+            The data layers' tops, in real units, with the shapes given at construction; taken as float32.
+
+        Raises
+        ------
+        DataError
+            When a blob is missing or has another shape.
+        ModelError
+            When a layer finds numbers that it cannot work on.
         """
         for blob, shape in self.inputs.items():
             if blob not in batch or batch[blob].shape != shape:
@@ -81,7 +94,7 @@ class Executor(ABC):
                 raise DataError(f"blob '{blob}' needs shape {shape}, the batch holds {got}")
         state = State({}, self.keep)
         for layer in self.net.data_layers:
-            state.store(layer.name, layer.tops, tuple(batch[top] for top in layer.tops))
+            state.store(layer.name, layer.tops, tuple(np.asarray(batch[top], np.float32) for top in layer.tops))
         for step in self.steps:
             step.run(state)
         outputs = {blob: real(state.blobs[blob]) for blob in self.net.outputs}
@@ -92,10 +105,13 @@ def check_ready(layer: Layer, bottoms: Sequence[Shape]) -> None:
     """Raise a ModelError when a layer lacks weights, or asks for what no executor does."""
     if not layer.op.is_data and layer.op.blob_shapes(bottoms) and not layer.blobs:
         raise ModelError("no weights", layer=layer.name, hint="does the caffemodel belong to this prototxt?")
+    if layer.quant and layer.op.trims_inside and (layer.quant.params is None or layer.quant.params.on_one_grid):
+        raise ModelError(
+            f"{layer.type} takes minifloat only", layer=layer.name, hint="set precision: MINIFLOAT, or its plain type"
+        )
     if layer.quant and layer.quant.scheme is Scheme.STOCHASTIC:
         raise ModelError(
             "rounding_scheme STOCHASTIC gives another score on every run",
             layer=layer.name,
             hint="set rounding_scheme: NEAREST to score the net",
         )
-

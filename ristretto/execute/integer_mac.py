@@ -2,116 +2,159 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from ristretto.errors import ModelError
-from ristretto.execute.values import Coded, State, Value, real
-from ristretto.formats import FixedPoint, Format, Rounding
+from ristretto.errors import FormatError, ModelError
+from ristretto.execute.trim_step import WIDEST_CODE, TrimStep, in_codes, kernel_shift
+from ristretto.execute.values import Coded, State, real
+from ristretto.formats import Arithmetic, FixedPoint
 from ristretto.kernels import mac
-from ristretto.kernels.trim import requantize
-from ristretto.net import Layer, LayerQuant, Shape
+from ristretto.net import Geometry, Layer, Shape
+from ristretto.net.op import Array
 
-WIDEST_CODE = 16
-"""Blobs of up to this many bits stay codes between layers; wider ones go on as float32, as in the fork."""
-ACCUMULATOR_BITS = 62
-"""What the kernels' 64-bit accumulator holds with room for the rounding."""
-WIDEST_LEFT_SHIFT = 32
-"""Shifting by more saturates everything but zero just the same."""
+EXACT_BITS = 53
+"""Sums below ``2**EXACT_BITS`` are exact in float64, and so the same here and in the simulating executor."""
 
 
-def runs_in_integers(quant: LayerQuant) -> bool:
-    """Whether a layer's input and weights are codes of up to 16 bits, and its output has a grid."""
-    operands = (quant.layer_in, quant.params)
-    narrow = all(isinstance(fmt, FixedPoint) and fmt.bw <= WIDEST_CODE for fmt in operands)
-    return narrow and isinstance(quant.layer_out, FixedPoint)
-
-
-def trimmed(value: Value, fmt: Format, rounding: Rounding) -> Value:
-    """Trim a value: codes are shifted to the new grid, real numbers encoded; wide formats stay real."""
-    if not isinstance(fmt, FixedPoint) or fmt.bw > WIDEST_CODE:
-        return fmt.trim(real(value), rounding)
-    if not isinstance(value, Coded):
-        return Coded(fmt.encode(value, rounding), fmt)
-    if value.fmt == fmt:
-        return value
-    codes = np.empty(value.codes.shape, fmt.code_type)
-    # Codes have 16 bits at most: a longer shift either way only saturates, or gives zero.
-    shift = max(-WIDEST_LEFT_SHIFT, min(value.fmt.fl - fmt.fl, ACCUMULATOR_BITS))
-    half_even = rounding is Rounding.HALF_EVEN
-    source = np.ascontiguousarray(value.codes).reshape(-1)
-    requantize(source, codes.reshape(-1), shift, fmt.low_code, fmt.high_code, half_even)
-    return Coded(codes, fmt)
-
-
-class IntegerMacStep:
-    """Runs a multiply-accumulate layer with its weights packed for the best kernel.
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """A layer's weights in codes, and how its sums come to the output's grid.
 
     The accumulator's grid is that of the products, or of the bias where that one is finer: ``fl_params + max(fl_in,
-    0)``. Sums of products fit int32 when ``max over outputs of sum|w| * max|x| < 2**31``, which is computed here, at
-    load time; else they are summed in int64.
+    0)``. On it a total is ``sum(w * x) * 2**lift + bias``.
+
+    Parameters
+    ----------
+    weights : int8 or int16 array (outputs, terms), in codes
+    bias : int64 array (outputs,), on the accumulator's grid
+    lift, shift : int
+        Left shift of a sum to that grid, right shift of a total to the output's, bits.
+    narrow : bool
+        Whether every sum of products fits int32, in whatever order it is added up.
+    """
+
+    weights: Array
+    bias: Array
+    lift: int
+    shift: int
+    narrow: bool
+
+    @classmethod
+    def plan(
+        cls, rows: Array, bias: Array, layer_in: FixedPoint, layer_out: FixedPoint, params: FixedPoint
+    ) -> Sums | None:
+        """Prepare the sums; None where `EXACT_BITS` do not hold every total that can arise.
+
+        Parameters
+        ----------
+        rows : integer array (outputs, terms)
+            Weights, in codes.
+        bias : integer array (outputs,)
+            In codes of the same format.
+        layer_in, layer_out, params : FixedPoint
+        """
+        raised, lift = max(layer_in.fl, 0), max(-layer_in.fl, 0)
+        largest = int(np.abs(rows.astype(np.int64)).sum(axis=1).max()) * -layer_in.low_code
+        # Python's integers: these may be far too long for 64 bits.
+        total = (largest << lift) + (int(np.abs(bias.astype(np.int64)).max()) << raised)
+        if total >= 1 << EXACT_BITS:
+            return None
+        return cls(
+            weights=rows,
+            bias=bias.astype(np.int64) << raised if bias.any() else np.zeros(len(rows), np.int64),
+            lift=lift if largest else 0,
+            shift=kernel_shift(params.fl + raised - layer_out.fl),
+            narrow=largest < 2**31,
+        )
+
+
+def integer_step(layer: Layer, bottom: Shape, arithmetic: Arithmetic) -> IntegerMacStep | None:
+    """Give the step of a quantized layer on integer codes; None where it cannot be exact.
+
+    Parameters
+    ----------
+    layer : Layer
+        With all three formats.
+    bottom : shape
+    arithmetic : Arithmetic
 
     Raises
     ------
     ModelError
-        When even 62 bits do not hold every possible total.
+        When a weight is NaN.
     """
+    quant = layer.quant
+    geometry = layer.op.geometry(bottom)
+    if quant is None or geometry is None:
+        return None
+    layer_in, layer_out, params = quant.layer_in, quant.layer_out, quant.params
+    if not (isinstance(layer_in, FixedPoint) and isinstance(layer_out, FixedPoint) and isinstance(params, FixedPoint)):
+        return None
+    if max(layer_in.bw, params.bw) > WIDEST_CODE:
+        return None
+    try:
+        blobs = [params.encode(blob, arithmetic) for blob in layer.blobs]
+    except FormatError as error:
+        raise ModelError(f"its weights: {error.message}", layer=layer.name, hint=error.hint) from error
+    rows = layer.op.weight_rows(blobs[0], geometry)
+    bias = blobs[1].reshape(-1) if len(blobs) > 1 else np.zeros(len(rows), np.int64)
+    sums = Sums.plan(rows, bias, layer_in, layer_out, params)
+    if sums is None:
+        return None
+    return IntegerMacStep(layer, bottom, geometry, sums, layer_in, layer_out, arithmetic)
 
-    def __init__(self, layer: Layer, bottom: Shape, rounding: Rounding) -> None:
-        quant = layer.quant
-        assert quant is not None
-        layer_in, layer_out, params = quant.layer_in, quant.layer_out, quant.params
-        assert isinstance(layer_in, FixedPoint)
-        assert isinstance(layer_out, FixedPoint)
-        assert isinstance(params, FixedPoint)
-        geometry = layer.op.geometry(bottom)
-        assert geometry is not None, "only multiply-accumulate layers are quantized"
-        self.layer, self.layer_in, self.layer_out, self.rounding = layer, layer_in, layer_out, rounding
-        outputs = geometry.out_shape[0]
-        weights = params.encode(layer.blobs[0], rounding).reshape(outputs, -1)
-        bias = params.encode(layer.blobs[1], rounding).reshape(-1) if len(layer.blobs) > 1 else np.zeros(outputs, int)
-        raised = max(layer_in.fl, 0)
-        lift = max(-layer_in.fl, 0)
-        shift = params.fl + raised - layer_out.fl
-        sums = np.abs(weights.astype(np.int64)).sum(axis=1) * -layer_in.low_code
-        widest = (int(sums.max()) << lift) + (int(np.abs(bias.astype(np.int64)).max()) << raised)
-        needed = max(widest, 1 << max(shift - 1, 0) if shift <= ACCUMULATOR_BITS else 0).bit_length() + 1
-        if needed > ACCUMULATOR_BITS:
-            raise ModelError(
-                f"its accumulator needs {needed} bits, the integer executor has {ACCUMULATOR_BITS}",
-                layer=layer.name,
-                hint="a fractional length in its quantization_param is far off; or use --executor simulate",
-            )
-        walk = mac.Walk(
-            groups=geometry.groups,
-            in_shape=geometry.in_shape,
-            out_shape=geometry.out_shape,
-            window=geometry.kernel,
-            stride=geometry.stride,
-            pad=geometry.pad,
-            dilation=geometry.dilation,
-        )
+
+def walk_of(geometry: Geometry) -> mac.Walk:
+    """Give a layer's walk in the kernels' terms; for a deconvolution, over its bottom spread out."""
+    plain = geometry.plain
+    return mac.Walk(
+        groups=plain.groups,
+        in_shape=plain.in_shape,
+        out_shape=plain.out_shape,
+        window=plain.kernel,
+        stride=plain.stride,
+        pad=plain.pad,
+        dilation=plain.dilation,
+    )
+
+
+class IntegerMacStep:
+    """Runs a multiply-accumulate layer with its weights packed for the best kernel."""
+
+    def __init__(
+        self,
+        layer: Layer,
+        bottom: Shape,
+        geometry: Geometry,
+        sums: Sums,
+        layer_in: FixedPoint,
+        layer_out: FixedPoint,
+        arithmetic: Arithmetic,
+    ) -> None:
+        self.layer, self.geometry, self.layer_out = layer, geometry, layer_out
+        self.out_shape = layer.op.infer([bottom])[0]
+        self.trim_input = TrimStep(layer.name, layer.bottoms[0], layer_in, arithmetic, in_codes)
+        walk = walk_of(geometry)
         epilogue = mac.Epilogue(
-            lift=lift,
-            shift=max(-WIDEST_LEFT_SHIFT, min(shift, ACCUMULATOR_BITS)),
+            lift=sums.lift,
+            shift=sums.shift,
             low=layer_out.low_code,
             high=layer_out.high_code,
-            half_even=rounding is Rounding.HALF_EVEN,
+            half_even=arithmetic.half_even,
         )
-        self.sum_type = np.dtype(np.int32 if int(sums.max()) < 2**31 else np.int64)
-        self.out_shape = layer.op.infer([bottom])[0]
-        aligned = bias.astype(np.int64) << raised
-        self.kernel = mac.choose(walk, weights)(
-            walk, weights, aligned, epilogue, layer_out.code_type, self.sum_type
+        self.sum_type = np.dtype(np.int32 if sums.narrow else np.int64)
+        self.kernel = mac.choose(walk, sums.weights)(
+            walk, sums.weights, sums.bias, epilogue, layer_out.code_type, self.sum_type
         )
 
     def run(self, state: State) -> None:
         """Trim the input in place, multiply, add, shift."""
-        blob = self.layer.bottoms[0]
-        value = trimmed(state.blobs[blob], self.layer_in, self.rounding)
-        state.blobs[blob] = value
+        self.trim_input.run(state)
+        value = state.blobs[self.trim_input.blob]
         assert isinstance(value, Coded)
-        walk = self.kernel.walk
-        codes = self.kernel.run(value.codes.reshape(-1, *walk.in_shape)).reshape(self.out_shape)
-        top = Coded(codes, self.layer_out)
+        pictures = self.geometry.spread_out(value.codes.reshape(-1, *self.geometry.in_shape))
+        top = Coded(self.kernel.run(pictures).reshape(self.out_shape), self.layer_out)
         # Codes wider than float32's fraction are rounded to float32 here, where the fork's blob holds them so.
         state.store(self.layer.name, self.layer.tops, (top if self.layer_out.bw <= WIDEST_CODE else real(top),))

@@ -67,7 +67,9 @@ class OnnxStep:
             current.update(made)
             kept.update({tensor.name: tensor for tensor in made.values() if tensor.name in keep})
         self.inputs = {blob: before[blob].name for blob in sorted(read)}
-        results = {blob: current[blob] for blob in sorted(wanted) if blob in current and current[blob] is not before.get(blob)}
+        results = {
+            blob: current[blob] for blob in sorted(wanted) if blob in current and current[blob] is not before.get(blob)
+        }
         self.outputs = {blob: tensor.name for blob, tensor in results.items()}
         self.kept = sorted(kept)
         fetched = {tensor.name: tensor for tensor in (*results.values(), *kept.values())}
@@ -80,7 +82,8 @@ class OnnxStep:
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         self.fetched = list(fetched)
-        self.session = _session(model, layers)
+        self.span = f"layers '{layers[0].name}' to '{layers[-1].name}'"
+        self.session = _session(model, self.span)
 
     @staticmethod
     def _add(
@@ -98,7 +101,8 @@ class OnnxStep:
             weights.append(numpy_helper.from_array(np.ascontiguousarray(blob.reshape(shape)), known[f"w{i}"]))
 
         def name(local: str) -> str:
-            return known.setdefault(local, f"{layer.name}/{local}")
+            # An empty name stands for an operand that is left out.
+            return known.setdefault(local, f"{layer.name}/{local}") if local else ""
 
         for node in layer.op.onnx(shapes) or ():
             for constant, array in node.constants.items():
@@ -108,8 +112,13 @@ class OnnxStep:
 
     def run(self, state: State) -> None:
         """Run the session."""
-        feeds = {name: np.ascontiguousarray(real(state.blobs[blob])) for blob, name in self.inputs.items()}
-        found: dict[str, Any] = dict(zip(self.fetched, self.session.run(self.fetched, feeds), strict=True))
+        feeds = {name: np.asarray(real(state.blobs[blob]), order="C") for blob, name in self.inputs.items()}
+        try:
+            values = self.session.run(self.fetched, feeds)
+        except Exception as error:  # as below
+            first = str(error).splitlines()[0]
+            raise ModelError(f"onnxruntime stops in {self.span}: {first}", hint="do weights and data fit?") from error
+        found: dict[str, Any] = dict(zip(self.fetched, values, strict=True))
         for blob, name in self.outputs.items():
             state.blobs[blob] = found[name]
         for name in self.kept:
@@ -120,13 +129,13 @@ def _declare(tensor: Tensor) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, list(tensor.shape))
 
 
-def _session(model: onnx.ModelProto, layers: Sequence[Layer]) -> onnxruntime.InferenceSession:
+def _session(model: onnx.ModelProto, span: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what it would print stands in its exceptions
     try:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has no public base class of its own
         first = str(error).splitlines()[0]
-        raise ModelError(f"onnxruntime refuses layers '{layers[0].name}' to '{layers[-1].name}': {first}") from error
+        raise ModelError(f"onnxruntime refuses {span}: {first}") from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ristretto.errors import ModelError
 from ristretto.execute.values import Coded, State, Value, real
 from ristretto.net import Layer
 
@@ -17,10 +18,19 @@ class ReferenceStep:
     layer: Layer
 
     def run(self, state: State) -> None:
-        """Run the layer."""
+        """Run the layer.
+
+        Raises
+        ------
+        ModelError
+            When the layer cannot take the numbers that it gets: a label beyond the classes, say.
+        """
         layer = self.layer
         values = [state.blobs[blob] for blob in layer.bottoms]
-        tops = _on_codes(layer, values) or layer.op.forward([real(value) for value in values], layer.blobs)
+        try:
+            tops = _on_codes(layer, values) or layer.op.forward([real(value) for value in values], layer.blobs)
+        except ModelError as error:
+            raise ModelError(error.message, layer=layer.name, hint=error.hint) from error
         state.store(layer.name, layer.tops, tuple(tops))
         if layer.op.higher_is_better is not None:
             for suffix, figure in layer.op.companions([real(value) for value in values]).items():

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from ristretto.errors import DataError
 from ristretto.execute.executor import Executor
-from ristretto.execute.values import Run
 from ristretto.net.op import Array
 
 Item = TypeVar("Item")
@@ -105,17 +104,16 @@ def score(
     outputs: dict[str, NDArray[np.float64]] = {}
     companions: dict[str, float] = {}
     count = 0
-    run: Run
     for run in in_order(executor.run, batches, threads, progress):
         count += 1
         for blob, value in run.outputs.items():
-            outputs[blob] = outputs.get(blob, np.zeros(value.shape)) + value
+            outputs[blob] = np.asarray(outputs.get(blob, 0.0) + value, np.float64)
         for name, figure in run.companions.items():
             companions[name] = companions.get(name, 0.0) + figure
     if not count:
         raise DataError("no batch to score", hint="ask for at least one iteration")
     return Scores(
-        {blob: value / count for blob, value in outputs.items()},
+        {blob: np.asarray(value / count) for blob, value in outputs.items()},
         {name: figure / count for name, figure in companions.items()},
         count,
     )

@@ -21,15 +21,20 @@ class QuantizeLayers:
     spec: QuantSpec
 
     def __call__(self, net: Net) -> Net:
-        """Give the quantized net.
+        """Give the quantized net; the same one where nothing changes.
 
         Raises
         ------
         ModelError
-            When a named layer has no quantized type.
+            When a named layer has no quantized type, or is not there.
         """
+        named = self.spec.layers
         for layer in net:
-            if layer.name in self.spec.layers and not layer.op.quantized_type:
+            if layer.name in named and not layer.op.quantized_type:
                 raise ModelError(f"{layer.op.type} has no quantized type", layer=layer.name)
-        layers = tuple(replace(layer, quant=self.spec.layers.get(layer.name)) for layer in net)
+        if missing := sorted(named.keys() - {layer.name for layer in net}):
+            raise ModelError(f"net '{net.name}' has no layer '{missing[0]}' to quantize")
+        if all(layer.quant == named.get(layer.name) for layer in net):
+            return net
+        layers = tuple(replace(layer, quant=named.get(layer.name)) for layer in net)
         return replace(net, layers=layers)
