@@ -47,7 +47,7 @@ class Distribution:
     def values(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Give the centres of the bins that are not empty, real units, and their counts."""
         filled = np.flatnonzero(self.counts)
-        return (filled - BINS) * self.step, self.counts[filled]
+        return (filled - BINS).astype(np.float64) * self.step, self.counts[filled]
 
     def mean_square(self) -> float:
         """Give the mean of the squares, in squared real units."""

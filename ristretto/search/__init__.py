@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 from ristretto.search.accurate import AccuratePreset
+from ristretto.search.mode import TrimmingMode
+from ristretto.search.modes import MODES
 from ristretto.search.original import OriginalPreset
-from ristretto.search.preset import Preset, Trials, run_search
+from ristretto.search.preset import Goal, Preset, Trials, run_search
 from ristretto.search.result import ALL_PARTS, Bits, Score, SearchResult, Trial
 
 PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (AccuratePreset(), OriginalPreset())}
@@ -12,12 +14,15 @@ PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (AccuratePres
 
 __all__ = [
     "ALL_PARTS",
+    "MODES",
     "PRESETS",
     "Bits",
+    "Goal",
     "Preset",
     "Score",
     "SearchResult",
     "Trial",
     "Trials",
+    "TrimmingMode",
     "run_search",
 ]

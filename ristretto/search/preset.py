@@ -1,23 +1,49 @@
-"""Preset: how formats follow from widths, and which widths are tried in which order."""
+"""Preset: how a search decides, and the trials that it decides by."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ristretto.calibrate import CalibrationStats, LayerStats
-from ristretto.net import LayerQuant, Net, Part, Phase, QuantSpec
+from ristretto.net import Net, Part, Phase, QuantSpec
 from ristretto.passes import QuantizeLayers
+from ristretto.search.mode import Ladder, Quants, TrimmingMode
 from ristretto.search.result import ALL_PARTS, Bits, Score, SearchResult, Trial
 
-LADDER = (16, 8, 4, 2, 1)
-"""The widths that are tried, bits, as in the original tool."""
-UNCONDENSED = 32
-"""The width of a part that not even the widest rung holds; the fork's word for float."""
-
 Scorer = Callable[[Net], Score]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a score must do.
+
+    Parameters
+    ----------
+    blob : str
+        The output blob whose mean is the score.
+    error_margin : float
+        How much worse than the baseline a score may be: percentage points of an accuracy, hundredths of a loss.
+    higher_is_better : bool
+        False for a loss.
+    """
+
+    blob: str
+    error_margin: float
+    higher_is_better: bool = True
+
+    def holds(self, score: Score, baseline: Score) -> bool:
+        """Whether a score lies within the margin of the baseline's."""
+        margin = self.error_margin / 100
+        if self.higher_is_better:
+            return not score.value + margin < baseline.value
+        return not score.value - margin > baseline.value
+
+    def better(self, score: Score) -> float:
+        """Give a number that is larger for a better score."""
+        return score.value if self.higher_is_better else -score.value
 
 
 @dataclass(eq=False)
@@ -29,20 +55,21 @@ class Trials:
     net : Net
         The float net of the TEST phase.
     preset : Preset
+    mode : TrimmingMode
     stats : CalibrationStats
     scorer : callable
         Gives a net's score.
-    error_margin : float
-        Percentage points.
+    goal : Goal
     report : callable
         Told of each trial when it is done.
     """
 
     net: Net
     preset: Preset
+    mode: TrimmingMode
     stats: CalibrationStats
     scorer: Scorer
-    error_margin: float
+    goal: Goal
     report: Callable[[Trial], None]
 
     def __post_init__(self) -> None:
@@ -50,33 +77,27 @@ class Trials:
         self.done: dict[tuple[tuple[str, int], ...], Trial] = {}
 
     @property
-    def parts(self) -> list[Part]:
-        """The parts that the net has, in the order in which they are tried."""
+    def ladders(self) -> Sequence[Ladder]:
+        """What is tried, in order."""
         present = {layer.layer.op.part for layer in self.stats.layers.values()} | {Part.ACTIVATIONS}
-        return [part for part in Part if part in present]
-
-    def holds(self, score: Score) -> bool:
-        """Whether a score lies within the margin of the baseline's."""
-        return not score.value + self.error_margin / 100 < self.baseline.value
+        return self.mode.ladders([part for part in Part if part in present])
 
     def run(self, part: str, bits: Bits) -> Trial:
         """Score the net with some parts condensed to these widths, the others in float."""
         key = tuple(sorted((p.value, width) for p, width in bits.items()))
         if key not in self.done:
-            spec = self.preset.spec(self.stats, bits)
+            spec = self.preset.spec(self.mode, self.stats, bits)
             score = self.scorer(QuantizeLayers(spec)(self.net))
-            self.done[key] = Trial(part, dict(bits), score, self.holds(score))
+            self.done[key] = Trial(part, dict(bits), score, self.goal.holds(score, self.baseline))
             self.report(self.done[key])
         return self.done[key]
 
-    def smallest(self, part: Part) -> int:
-        """Walk down the ladder with one part condensed alone; give the last width that holds."""
-        chosen = UNCONDENSED
-        for width in LADDER:
-            if not self.run(part.value, {part: width}).holds:
-                break
-            chosen = width
-        return chosen
+    def lowest(self, ladder: Ladder) -> int:
+        """Walk down a ladder; give the last rung that holds before the first that does not, -1 for none."""
+        for rung, bits in enumerate(ladder.rungs):
+            if not self.run(ladder.part, bits).holds:
+                return rung - 1
+        return len(ladder.rungs) - 1
 
     def together(self, bits: Bits) -> Trial:
         """Score the net with all parts condensed."""
@@ -94,21 +115,18 @@ class Preset(ABC):
     """The phase that the net is in while its ranges are measured; the data is the TRAIN phase's either way."""
 
     @abstractmethod
-    def layer_quant(self, stats: LayerStats, bits: Bits) -> LayerQuant:
-        """Give a layer's formats; a part without a width stays in float."""
+    def formats(self, mode: TrimmingMode, stats: CalibrationStats, bits: Bits) -> Quants:
+        """Give the formats of all layers; a part without a width stays in float."""
 
     @abstractmethod
     def decide(self, trials: Trials) -> Bits:
         """Choose the widths of all parts."""
 
-    def spec(self, stats: CalibrationStats, bits: Bits) -> QuantSpec:
+    def spec(self, mode: TrimmingMode, stats: CalibrationStats, bits: Bits) -> QuantSpec:
         """Give the formats of every layer that these widths touch."""
-        quants: dict[str, LayerQuant] = {}
-        for name, layer in stats.layers.items():
-            quant = self.layer_quant(layer, bits)
-            if quant.layer_in or quant.layer_out or quant.params:
-                quants[name] = quant
-        return QuantSpec("dynamic_fixed_point", quants)
+        quants = self.formats(mode, stats, bits)
+        touched = {name: q for name, q in quants.items() if q.layer_in or q.layer_out or q.params}
+        return QuantSpec(mode.name, touched)
 
     def notes(self, stats: CalibrationStats) -> list[str]:
         """Say what a user should know of the measured ranges."""
@@ -133,10 +151,10 @@ def run_search(
     net: Net,
     stats: CalibrationStats,
     preset: Preset,
+    mode: TrimmingMode,
     scorer: Scorer,
+    goal: Goal,
     *,
-    score_blob: str,
-    error_margin: float,
     report: Callable[[Trial], None] = lambda trial: None,
 ) -> SearchResult:
     """Search the smallest widths that keep the score within the margin: stages three and four of the paper.
@@ -147,28 +165,27 @@ def run_search(
         The float net of the TEST phase, with weights.
     stats : CalibrationStats
     preset : Preset
+    mode : TrimmingMode
     scorer : callable
-        Gives a net's score; the higher the better.
-    score_blob : str
-        The output blob that the scorer reads.
-    error_margin : float
-        Percentage points.
+        Gives a net's score.
+    goal : Goal
+        What the score must do.
     report : callable
         Told of each trial when it is done.
     """
-    trials = Trials(net, preset, stats, scorer, error_margin, report)
+    trials = Trials(net, preset, mode, stats, scorer, goal, report)
     bits = preset.decide(trials)
     final = trials.together(bits)
-    notes = preset.notes(stats)
     return SearchResult(
         preset=preset.name,
-        score_blob=score_blob,
+        score_blob=goal.blob,
+        higher_is_better=goal.higher_is_better,
         baseline=trials.baseline,
-        error_margin=error_margin,
+        error_margin=goal.error_margin,
         trials=tuple(trials.done.values()),
         bits=bits,
-        spec=preset.spec(stats, bits),
+        spec=preset.spec(mode, stats, bits),
         score=final.score,
         within_margin=final.holds,
-        notes=tuple(notes),
+        notes=tuple(preset.notes(stats)),
     )

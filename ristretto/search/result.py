@@ -52,10 +52,12 @@ class SearchResult:
     preset : str
     score_blob : str
         The output blob whose mean is the score.
+    higher_is_better : bool
+        False when the score is a loss.
     baseline : Score
         The float net's.
     error_margin : float
-        Percentage points that the score may fall below the baseline's.
+        How much worse than the baseline the score may be: percentage points of an accuracy, hundredths of a loss.
     trials : tuple of Trial
         In the order in which they were run.
     bits : mapping of Part to int
@@ -72,6 +74,7 @@ class SearchResult:
 
     preset: str
     score_blob: str
+    higher_is_better: bool
     baseline: Score
     error_margin: float
     trials: tuple[Trial, ...]

@@ -1,0 +1,84 @@
+"""TrimmingMode: a kind of number format, with the widths that are tried and the formats that follow from them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ristretto.calibrate import CalibrationStats
+from ristretto.net import LayerQuant, Part
+from ristretto.search.result import Bits
+
+LADDER = (16, 8, 4, 2, 1)
+"""The widths that are tried, bits, as in the original tool."""
+UNCONDENSED = 32
+"""The width of what not even the widest rung holds; the fork's word for float."""
+
+Quants = Mapping[str, LayerQuant]
+"""Formats by layer name."""
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Widths that are tried one after the other, the rest of the net in float.
+
+    Parameters
+    ----------
+    part : str
+        What is condensed; "all" for the whole net.
+    rungs : sequence of Bits
+        From wide to narrow.
+    otherwise : Bits
+        The widths when not even the first rung holds.
+    """
+
+    part: str
+    rungs: Sequence[Bits]
+    otherwise: Bits
+
+    def bits(self, rung: int) -> Bits:
+        """Give the widths of a rung; those above all rungs for -1."""
+        return self.otherwise if rung < 0 else self.rungs[rung]
+
+
+def ladder(name: str, parts: Sequence[Part], widths: Sequence[int] = LADDER) -> Ladder:
+    """Give the ladder on which parts share each width."""
+    rungs = [dict.fromkeys(parts, width) for width in widths]
+    return Ladder(name, rungs, dict.fromkeys(parts, UNCONDENSED))
+
+
+class TrimmingMode(ABC):
+    """A kind of number format.
+
+    A mode is one subclass in one file of ``ristretto.search.modes`` and one entry in ``MODES``.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    """What the summary calls the condensed net."""
+
+    @abstractmethod
+    def ladders(self, parts: Sequence[Part]) -> Sequence[Ladder]:
+        """Give what is tried, in order; each ladder by itself."""
+
+    @abstractmethod
+    def by_range(self, stats: CalibrationStats, bits: Bits) -> Quants:
+        """Choose formats as the original tool does: from the ranges after the whole forward pass.
+
+        Parameters
+        ----------
+        stats : CalibrationStats
+        bits : mapping of Part to int
+            The widths; a part without one stays in float.
+
+        Returns
+        -------
+        mapping of str to LayerQuant
+            For each layer that was calibrated.
+        """
+
+    @abstractmethod
+    def by_error(self, stats: CalibrationStats, bits: Bits) -> Quants:
+        """Choose formats by squared error, from the ranges of numbers as they are in use."""

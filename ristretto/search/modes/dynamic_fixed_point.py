@@ -1,0 +1,81 @@
+"""Dynamic fixed point: every blob and every layer's weights have a fractional length of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ristretto.calibrate import CalibrationStats, LayerStats
+from ristretto.formats import FixedPoint
+from ristretto.net import LayerQuant, Part
+from ristretto.search.fit import fixed_point_for_blob, fixed_point_for_params, integer_length
+from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
+from ristretto.search.result import Bits
+
+UNSET = FixedPoint(32, 16)
+"""What the fork makes of fields that its search leaves out of a ``quantization_param``: nearly, not quite, float."""
+
+
+class DynamicFixedPointMode(TrimmingMode):
+    """Weights of convolutions, weights of inner products and activations have a width each."""
+
+    name = "dynamic_fixed_point"
+    title = "Dynamic fixed point net"
+
+    def ladders(self, parts: Sequence[Part]) -> Sequence[Ladder]:
+        """One ladder for each part."""
+        return [ladder(part.value, [part]) for part in parts]
+
+    def by_range(self, stats: CalibrationStats, bits: Bits) -> Quants:
+        """Give ``fl = bw - il``: ``il = ceil(log2(max))`` for activations, one more for weights.
+
+        No bias is looked at. In a layer that is touched at all, a part without a width has the fork's defaults.
+        """
+        return {name: self._by_range(layer, bits) for name, layer in stats.layers.items()}
+
+    @staticmethod
+    def _by_range(stats: LayerStats, bits: Bits) -> LayerQuant:
+        part = stats.layer.op.part
+        assert part is not None
+        if part not in bits and Part.ACTIVATIONS not in bits:
+            return LayerQuant(None, None, None)
+        layer_in, layer_out = activations_by_range(stats, bits)
+        params = FixedPoint(bits[part], bits[part] - params_length(stats)) if part in bits else UNSET
+        return LayerQuant(layer_in, layer_out, params)
+
+    def by_error(self, stats: CalibrationStats, bits: Bits) -> Quants:
+        """Give each place the fractional length with the least squared error."""
+        return {name: self._by_error(layer, bits) for name, layer in stats.layers.items()}
+
+    @staticmethod
+    def _by_error(stats: LayerStats, bits: Bits) -> LayerQuant:
+        part = stats.layer.op.part
+        assert part is not None
+        layer_in, layer_out = activations_by_error(stats, bits)
+        return LayerQuant(layer_in, layer_out, fixed_point_for_params(stats, bits[part]) if part in bits else None)
+
+
+def params_length(stats: LayerStats) -> int:
+    """Give the integer length of a layer's weights as the original does, bits."""
+    return integer_length(stats.weights.magnitude) + 1
+
+
+def activations_by_range(stats: LayerStats, bits: Bits) -> tuple[FixedPoint, FixedPoint]:
+    """Give the formats of a layer's input and output as the original does: one bit short of covering them."""
+    if Part.ACTIVATIONS not in bits:
+        return UNSET, UNSET
+    bw = bits[Part.ACTIVATIONS]
+    layer_in, layer_out = (
+        FixedPoint(bw, bw - integer_length(seen.magnitude)) for seen in (stats.final_in, stats.final_out)
+    )
+    return layer_in, layer_out
+
+
+def activations_by_error(stats: LayerStats, bits: Bits) -> tuple[FixedPoint | None, FixedPoint | None]:
+    """Give the formats of a layer's input and output with the least squared error."""
+    if Part.ACTIVATIONS not in bits:
+        return None, None
+    bw = bits[Part.ACTIVATIONS]
+    return (
+        fixed_point_for_blob(stats.layer_in, bw, rectified=False),
+        fixed_point_for_blob(stats.layer_out, bw, rectified=stats.rectified),
+    )

@@ -1,0 +1,79 @@
+"""Fixed point: one format for the whole net, the baseline of the paper's Figure 4."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ristretto.calibrate import CalibrationStats, LayerStats
+from ristretto.formats import FixedPoint
+from ristretto.net import LayerQuant, Part
+from ristretto.search.fit import blob_error, candidates, integer_length, least, params_error, reach
+from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
+from ristretto.search.modes.dynamic_fixed_point import params_length
+from ristretto.search.result import ALL_PARTS, Bits
+
+FEWEST_INTEGER_BITS = -8
+"""Formats with fewer integer bits than this clip every net's activations."""
+
+
+class FixedPointMode(TrimmingMode):
+    """Every blob and all weights share one width and one fractional length.
+
+    The fork has no word for this: it is written as dynamic fixed point whose radix points all stand at one place.
+    """
+
+    name = "fixed_point"
+    title = "Fixed point net"
+
+    def ladders(self, parts: Sequence[Part]) -> Sequence[Ladder]:
+        """One ladder for the whole net."""
+        return [ladder(ALL_PARTS, parts)]
+
+    def by_range(self, stats: CalibrationStats, bits: Bits) -> Quants:
+        """Give all places the largest of the integer lengths that dynamic fixed point would give each."""
+        lengths = [
+            length
+            for layer in stats.layers.values()
+            for length in (
+                integer_length(layer.final_in.magnitude),
+                integer_length(layer.final_out.magnitude),
+                params_length(layer),
+            )
+        ]
+        bw = _width(bits)
+        return _everywhere(stats, FixedPoint(bw, bw - max(lengths)))
+
+    def by_error(self, stats: CalibrationStats, bits: Bits) -> Quants:
+        """Give all places the fractional length with the least sum of squared errors, each relative to its signal."""
+        bw, layers = _width(bits), list(stats.layers.values())
+        widest = max(max(reach(s.layer_in, rectified=False), s.params.magnitude, _reach_out(s)) for s in layers)
+        first = candidates(bw, widest)[0]
+        formats = [FixedPoint(bw, fl) for fl in range(first.fl, max(first.fl, bw - FEWEST_INTEGER_BITS) + 1)]
+        return _everywhere(stats, least(formats, lambda fmt: sum(_relative_error(layer, fmt) for layer in layers)))
+
+
+def _width(bits: Bits) -> int:
+    (width,) = set(bits.values())
+    return width
+
+
+def _everywhere(stats: CalibrationStats, fmt: FixedPoint) -> Quants:
+    return dict.fromkeys(stats.layers, LayerQuant(fmt, fmt, fmt))
+
+
+def _reach_out(stats: LayerStats) -> float:
+    return reach(stats.layer_out, rectified=stats.rectified)
+
+
+def _relative_error(stats: LayerStats, fmt: FixedPoint) -> float:
+    """Give the squared errors of a layer's three places, each as a share of the power that it disturbs."""
+    power_in, power_out = stats.layer_in.mean_square(), stats.layer_out.mean_square()
+    error_in = blob_error(stats.layer_in, fmt, rectified=False)
+    error_out = blob_error(stats.layer_out, fmt, rectified=stats.rectified)
+    # The error of the weights is summed over all outputs of the layer, the power is that of one.
+    error_params = params_error(stats, fmt) / len(stats.layer.blobs[0])
+    return _share(error_in, power_in) + _share(error_out + error_params, power_out)
+
+
+def _share(error: float, power: float) -> float:
+    return error / power if power > 0 else 0.0

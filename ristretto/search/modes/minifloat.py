@@ -1,0 +1,80 @@
+"""Minifloat: weights and activations of all layers as short floating-point words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ristretto.calibrate import CalibrationStats, LayerStats
+from ristretto.formats import MiniFloat
+from ristretto.net import LayerQuant, Part
+from ristretto.search.fit import blob_error, least, params_error
+from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
+from ristretto.search.result import ALL_PARTS, Bits
+
+WIDTHS = (16, 8)
+"""The original goes on to 4 bits only with fewer than 3 exponent bits, which it never chooses."""
+FEWEST_EXPONENT_BITS = 4
+"""The original's smallest exponent."""
+EXPONENT_BITS = range(2, 9)
+"""What the choice by squared error tries."""
+
+
+class MiniFloatMode(TrimmingMode):
+    """One width for the whole net; its bits are divided between exponent and mantissa."""
+
+    name = "minifloat"
+    title = "Minifloat net"
+
+    def ladders(self, parts: Sequence[Part]) -> Sequence[Ladder]:
+        """One ladder for the whole net."""
+        return [ladder(ALL_PARTS, parts, WIDTHS)]
+
+    def by_range(self, stats: CalibrationStats, bits: Bits) -> Quants:
+        """Give all layers the exponent bits of the largest activation, at least 4; weights are not looked at."""
+        needed = [
+            exponent_bits(seen.magnitude)
+            for layer in stats.layers.values()
+            for seen in (layer.final_in, layer.final_out)
+        ]
+        fmt = _minifloat(_width(bits), max(FEWEST_EXPONENT_BITS, *needed))
+        return dict.fromkeys(stats.layers, LayerQuant(fmt, fmt, fmt))
+
+    def by_error(self, stats: CalibrationStats, bits: Bits) -> Quants:
+        """Give each layer the exponent bits with the least error in its output."""
+        width = _width(bits)
+        formats = [_minifloat(width, exp_bits) for exp_bits in EXPONENT_BITS if exp_bits <= width - 2]
+        quants = {}
+        for name, layer in stats.layers.items():
+            fmt = least(formats, lambda candidate, layer=layer: _error(layer, candidate))  # type: ignore[misc]
+            quants[name] = LayerQuant(fmt, fmt, fmt)
+        return quants
+
+
+def exponent_bits(magnitude: float) -> int:
+    """Give ``ceil(log2(log2(magnitude) - 1) + 1)``, bits; 0 up to a magnitude of 2, where the formula has no value."""
+    if magnitude <= 2:
+        return 0
+    return math.ceil(math.log2(math.log2(magnitude) - 1) + 1)
+
+
+def _width(bits: Bits) -> int:
+    (width,) = set(bits.values())
+    return width
+
+
+def _minifloat(width: int, exp_bits: int) -> MiniFloat:
+    exp_bits = min(exp_bits, 8)
+    return MiniFloat(exp_bits, min(width - 1 - exp_bits, 23))
+
+
+def _error(stats: LayerStats, fmt: MiniFloat) -> float:
+    """Give the squared error of a layer's output from trimming all three places, in squared real units.
+
+    An error in the input is multiplied by each of an output's weights; the sum over all weights belongs to all
+    outputs together, as does the error of the weights.
+    """
+    weights = stats.layer.blobs[0]
+    from_input = blob_error(stats.layer_in, fmt, rectified=False) * float((weights.astype(float) ** 2).sum())
+    outputs = len(weights)
+    return from_input + params_error(stats, fmt) + outputs * blob_error(stats.layer_out, fmt, rectified=stats.rectified)

@@ -1,0 +1,55 @@
+"""Integer power of two weights: multiplications become shifts; activations are dynamic fixed point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ristretto.calibrate import CalibrationStats, LayerStats
+from ristretto.formats import PowerOfTwo
+from ristretto.net import LayerQuant, Part
+from ristretto.search.fit import least, params_error
+from ristretto.search.mode import Ladder, Quants, TrimmingMode
+from ristretto.search.modes.dynamic_fixed_point import activations_by_error, activations_by_range
+from ristretto.search.result import ALL_PARTS, Bits
+
+WEIGHT_BITS = 4
+ACTIVATION_BITS = 8
+LARGEST_EXPONENT = -1
+EXPONENTS = 8
+"""A sign and three bits: eight exponents; the original always takes -8 to -1."""
+
+
+class PowerOfTwoMode(TrimmingMode):
+    """Weights of 4 bits, activations of 8; there is nothing narrower to try."""
+
+    name = "integer_power_of_2_weights"
+    title = "Power of two net"
+
+    def ladders(self, parts: Sequence[Part]) -> Sequence[Ladder]:
+        """One rung, which is taken whether it holds or not."""
+        bits = {part: ACTIVATION_BITS if part is Part.ACTIVATIONS else WEIGHT_BITS for part in parts}
+        return [Ladder(ALL_PARTS, [bits], otherwise=bits)]
+
+    def by_range(self, stats: CalibrationStats, bits: Bits) -> Quants:
+        """Give all layers the exponents -8 to -1."""
+        params = _exponents(LARGEST_EXPONENT)
+        return {name: LayerQuant(*activations_by_range(layer, bits), params) for name, layer in stats.layers.items()}
+
+    def by_error(self, stats: CalibrationStats, bits: Bits) -> Quants:
+        """Give each layer the eight exponents that do least to its output."""
+        return {
+            name: LayerQuant(*activations_by_error(layer, bits), _fitting(layer))
+            for name, layer in stats.layers.items()
+        }
+
+
+def _exponents(largest: int) -> PowerOfTwo:
+    return PowerOfTwo(largest - EXPONENTS + 1, largest)
+
+
+def _fitting(stats: LayerStats) -> PowerOfTwo:
+    magnitude = stats.weights.magnitude
+    top = int(np.clip(np.frexp(magnitude)[1] if magnitude > 0 else 0, -64, 64))
+    return least([_exponents(largest) for largest in (top, top - 1, top - 2)], lambda fmt: params_error(stats, fmt))
