@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterable
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from ristretto.errors import OutputError
+
+
+@dataclass(eq=False)
+class _Reserved:
+    """One file on its way: where it will be, and where it is meanwhile."""
+
+    destination: Path
+    temporary: Path
+    written: bool = False
 
 
 class Outputs:
@@ -16,97 +27,141 @@ class Outputs:
 
     Each file is written beside its destination under a temporary name and renamed at the end, so that a run that
     fails or is killed leaves what was there before. Use it as a context manager: leaving it by an exception removes
-    the temporary files.
+    the temporary files, and the folders that were made for them. A file that was never written is not put in place.
+
+    A symbolic link stays, and what it points to is replaced. A file that is replaced hands on its permissions; a new
+    one gets what the user's umask says.
 
     Parameters
     ----------
     paths : iterable of paths
-        The files to be written.
+        The files to be written; missing folders are made.
     inputs : iterable of paths
-        Files that must not be overwritten.
+        Files that must not be overwritten, and folders that must not be written into.
 
     Raises
     ------
     OutputError
-        When a path is an input, is named twice, is a folder, or cannot be written.
+        When a path is an input, is named twice, is no plain file, or cannot be written.
     """
 
     def __init__(self, paths: Iterable[str | Path], inputs: Iterable[str | Path] = ()) -> None:
-        self._targets = [Path(path) for path in paths]
-        self._inputs = [Path(path) for path in inputs]
-        self._temporary: dict[Path, Path] = {}
-        seen: set[Path] = set()
-        for target in self._targets:
-            resolved = target.resolve()
-            if resolved in seen:
-                raise OutputError(f"{target} is named for two outputs", hint="give each output a file of its own")
-            seen.add(resolved)
-            if any(_same(target, source) for source in self._inputs):
-                raise OutputError(f"{target} is an input and would be overwritten", hint="choose another output file")
-            if target.is_dir():
-                raise OutputError(f"{target} is a folder", hint="name a file in it")
+        sources = [Path(path) for path in inputs]
+        self._destinations: dict[Path, Path] = {}
+        self._reserved: dict[Path, _Reserved] = {}
+        self._folders: list[Path] = []
+        for target in map(Path, paths):
+            with _naming(target):
+                self._destinations[target] = self._accept(target, sources)
+
+    def _accept(self, target: Path, sources: list[Path]) -> Path:
+        destination = _resolve(target)
+        if destination in self._destinations.values():
+            raise OutputError(f"{target} is named for two outputs", hint="give each output a file of its own")
+        if any(_holds(source, destination) for source in sources):
+            raise OutputError(f"{target} is an input and would be overwritten", hint="choose another output file")
+        if destination.is_dir():
+            raise OutputError(f"{target} is a folder", hint="name a file in it")
+        if destination.exists() and not destination.is_file():
+            # Renaming over a device or a pipe would put a file in its place.
+            raise OutputError(f"{target} is no plain file", hint="name a file that can be replaced")
+        return destination
 
     def __enter__(self) -> Outputs:
         try:
-            for target in self._targets:
-                self._temporary[target] = self._reserve(target)
+            for target, destination in self._destinations.items():
+                with _naming(target):
+                    self._reserve(target, destination)
         except BaseException:
             self._discard()
             raise
         return self
 
-    @staticmethod
-    def _reserve(target: Path) -> Path:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if target.exists() and not os.access(target, os.W_OK):
-                raise PermissionError(13, "Permission denied")
-            handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        except OSError as error:
-            raise OutputError(
-                f"cannot write {target}: {error.strerror}", hint="check the folder and its permissions"
-            ) from error
-        os.close(handle)
-        return Path(name)
+    def _reserve(self, target: Path, destination: Path) -> None:
+        missing = [folder for folder in destination.parents if not folder.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+            self._folders.append(folder)
+        if destination.exists() and not os.access(destination, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+        # Shortened: a name may be as long as the file system allows.
+        temporary = destination.with_name(f".{destination.name[:40]}.{secrets.token_hex(4)}.part")
+        # Opened so that the system itself applies the umask: to ask for it one must change it, for all threads.
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        self._reserved[target] = _Reserved(destination, temporary)
+        if destination.exists():
+            os.chmod(temporary, destination.stat().st_mode & 0o777)
 
-    def write(self, path: str | Path, data: bytes) -> None:
-        """Write a reserved file's content; it appears under its own name when the context is left."""
-        try:
-            self._temporary[Path(path)].write_bytes(data)
-        except OSError as error:
-            raise OutputError(f"cannot write {path}: {error.strerror}", hint="is the disk full?") from error
+    def write(self, path: str | Path, *data: bytes | memoryview) -> None:
+        """Write a reserved file's content, in one piece or several; it appears when the context is left.
+
+        Raises
+        ------
+        OutputError
+            When it cannot be written.
+        """
+        reserved = self._reserved[Path(path)]
+        with _naming(path, hint="is the disk full?"), reserved.temporary.open("wb") as file:
+            file.writelines(data)
+            file.flush()
+            # On the disk before the rename: else a crash may leave the name with nothing behind it.
+            os.fsync(file.fileno())
+        reserved.written = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._discard()
-            return
         try:
-            for target, temporary in list(self._temporary.items()):
-                # mkstemp makes files private; an output gets what the user's umask says.
-                os.chmod(temporary, 0o666 & ~_umask())
-                os.replace(temporary, target)
-                del self._temporary[target]
-        except OSError as problem:
-            raise OutputError(f"cannot write {target}: {problem.strerror}") from problem
+            if kind is None:
+                self._put_in_place()
         finally:
             self._discard()
 
+    def _put_in_place(self) -> None:
+        for target, reserved in list(self._reserved.items()):
+            if not reserved.written:
+                continue
+            with _naming(target):
+                reserved.temporary.replace(reserved.destination)
+            del self._reserved[target]
+            # The folders that hold it stay.
+            self._folders = [folder for folder in self._folders if folder not in reserved.destination.parents]
+
     def _discard(self) -> None:
-        for temporary in self._temporary.values():
-            temporary.unlink(missing_ok=True)
-        self._temporary.clear()
+        for reserved in self._reserved.values():
+            reserved.temporary.unlink(missing_ok=True)
+        self._reserved.clear()
+        for folder in reversed(self._folders):
+            try:
+                folder.rmdir()
+            except OSError:
+                # Someone else has put something into it, or has taken it away.
+                break
+        self._folders.clear()
 
 
-def _same(one: Path, other: Path) -> bool:
+@contextmanager
+def _naming(path: str | Path, hint: str = "check the folder and its permissions") -> Iterator[None]:
+    """Turn what the system says into an error that names the output."""
     try:
-        return one.samefile(other)
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}", hint=hint) from error
+
+
+def _resolve(target: Path) -> Path:
+    try:
+        return target.resolve()
+    except (OSError, RuntimeError) as error:
+        raise OutputError(f"cannot write {target}: its links lead nowhere") from error
+
+
+def _holds(source: Path, destination: Path) -> bool:
+    """Whether a path is an input file, by whatever name, or lies in an input folder."""
+    try:
+        if source.samefile(destination):
+            return True
     except OSError:
-        return one.resolve() == other.resolve()
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+        pass
+    resolved = _resolve(source)
+    return resolved == destination or (resolved.is_dir() and destination.is_relative_to(resolved))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from ristretto.formats import EMULATIONS, EXACT, HALF_EVEN, Arithmetic
+
 OPTION = "-"
 
 
@@ -63,7 +65,26 @@ def add_running(parser: argparse.ArgumentParser, *, iterations: int) -> None:
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="batches run side by side (one for each core); changes no result"
     )
+    halves = parser.add_mutually_exclusive_group()
+    halves.add_argument(
+        "--round_halves",
+        choices=["away", "even"],
+        default="away",
+        help="where numbers half-way between two codes go: away from zero, or to the even code (%(default)s)",
+    )
+    halves.add_argument(
+        "--emulate",
+        choices=list(EMULATIONS),
+        help="repeat the arithmetic of the original's CPU or GPU build, its defects included",
+    )
     parser.add_argument("--gpu", metavar="ID", help="accepted for the original's sake; everything runs on the CPU")
+
+
+def chosen_arithmetic(arguments: argparse.Namespace) -> Arithmetic:
+    """Give the arithmetic that the flags of `add_running` ask for."""
+    if arguments.emulate:
+        return EMULATIONS[arguments.emulate]
+    return HALF_EVEN if arguments.round_halves == "even" else EXACT
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

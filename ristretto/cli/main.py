@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 
 from ristretto import __version__
-from ristretto.cli import inspect, quantize, test
+from ristretto.cli import fold, init_weights, inspect, quantize, test, upgrade
 from ristretto.cli.arguments import normalise
 from ristretto.errors import RistrettoError
 
-COMMANDS = (quantize, test, inspect)
+COMMANDS = (quantize, test, inspect, init_weights, fold, upgrade)
 """Every sub-command: a module with NAME, SUMMARY, EXAMPLES, `add_arguments` and `run`."""
 
 EPILOG = """exit codes: 0 done, 1 error, 2 wrong usage, 3 written but the margin is missed

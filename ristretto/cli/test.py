@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 
 from ristretto import api
-from ristretto.cli.arguments import add_json, add_model, add_running
+from ristretto.cli.arguments import add_json, add_model, add_running, chosen_arithmetic
+from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
 from ristretto.cli.output import note_gpu, show
 from ristretto.cli.watch import TerminalWatcher
 from ristretto.execute import EXECUTORS
-from ristretto.formats import Rounding
 from ristretto.outputs import Outputs
 from ristretto.report import plain, terminal
 
@@ -18,6 +18,8 @@ SUMMARY = "Score a net, quantized or not, on its TEST data, as `caffe test` does
 EXAMPLES = """examples:
   ristretto test --model quantized.prototxt --weights net.caffemodel --iterations 100
   ristretto test --model quantized.prototxt --weights net.caffemodel --executor simulate --json -
+  ristretto test --model deploy.prototxt --weights net.caffemodel --data pictures/ --batch_size 50 \\
+      --resize_height 256 --resize_width 256 --crop_size 227 --mean_value 104,117,123
 
 Each output blob's mean over the batches is printed. An accuracy counts a tie as wrong, as Caffe's does; beside it
 stands the one in which a tie goes to the lower index (`_argmax`)."""
@@ -32,13 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=next(iter(EXECUTORS)),
         help="integer codes, simulated in real units, or the float net (%(default)s)",
     )
-    parser.add_argument(
-        "--round_halves",
-        choices=[rounding.value for rounding in Rounding],
-        default=Rounding.HALF_AWAY.value,
-        help="halves go away from zero, as on Caffe's CPU, or to even, as on the fork's GPU (%(default)s)",
-    )
     add_running(parser, iterations=50)
+    add_data(parser, calibration=False)
     add_json(parser)
 
 
@@ -46,13 +43,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; give its exit code."""
     note_gpu(arguments.gpu)
     files = [arguments.json] if arguments.json not in (None, "-") else []
-    with Outputs(files, inputs=[arguments.model, arguments.weights]) as outputs:
+    with Outputs(files, inputs=[arguments.model, arguments.weights, *data_paths(arguments)]) as outputs:
         result = api.test(
             arguments.model,
             arguments.weights,
+            data=arguments.data,
+            preparation=chosen_preparation(arguments),
             iterations=arguments.iterations,
             executor=arguments.executor,
-            rounding=Rounding(arguments.round_halves),
+            arithmetic=chosen_arithmetic(arguments),
             threads=arguments.threads,
             watcher=TerminalWatcher(terminal.console(stderr=True)),
         )

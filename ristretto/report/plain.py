@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from ristretto import __version__
-from ristretto.api import Inspection, Quantized
+from ristretto.api import Inspection, Quantized, UpgradedFile
 from ristretto.calibrate import LayerStats, Range
 from ristretto.execute import Scores
 from ristretto.formats import Format
@@ -29,6 +29,7 @@ def quantized(result: Quantized) -> dict[str, Any]:
         "trimming_mode": search.spec.trimming_mode,
         "preset": search.preset,
         "score_blob": search.score_blob,
+        "higher_is_better": search.higher_is_better,
         "baseline_score": search.baseline.value,
         "baseline_score_argmax": search.baseline.argmax,
         "score": search.score.value,
@@ -74,6 +75,16 @@ def inspection(result: Inspection) -> dict[str, Any]:
     }
 
 
+def upgraded(result: UpgradedFile) -> dict[str, Any]:
+    """Give what was upgraded in a file, and in which layers."""
+    return {
+        "kind": result.kind,
+        "version": result.version,
+        "changes": [{"what": change.what, "layers": list(change.layers)} for change in result.changes],
+        "notes": list(result.notes),
+    }
+
+
 def text(data: dict[str, Any]) -> str:
     """Give JSON text, the same for the same data; numbers that JSON lacks become null."""
     return json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -95,7 +106,7 @@ def _trial(trial: Trial) -> dict[str, Any]:
     widths = set(trial.bits.values())
     return {
         "part": trial.part,
-        "bit_width": widths.pop() if len(trial.bits) == 1 else None,
+        "bit_width": widths.pop() if len(widths) == 1 else None,
         "bits": _bits(trial.bits),
         "score": trial.score.value,
         "score_argmax": trial.score.argmax,

@@ -7,11 +7,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ristretto.api import Inspection, Quantized
+from ristretto.api import Inspection, Quantized, UpgradedFile
 from ristretto.execute import Scores
 from ristretto.formats import Format
 from ristretto.net import Part, Shape
-from ristretto.search import ALL_PARTS, Score
+from ristretto.search import ALL_PARTS, MODES, Score, SearchResult
 
 PART_NAMES = {
     Part.CONV_PARAMS.value: "CONV weights",
@@ -39,14 +39,20 @@ def quantized(result: Quantized) -> RenderableType:
         layer = result.net[name]
         formats.add_row(name, layer.type, *(describe(f) for f in (quant.layer_in, quant.params, quant.layer_out)))
     chosen = ", ".join(f"{width}-bit {PART_NAMES[part.value]}" for part, width in search.bits.items())
-    loss = 100 * (search.baseline.value - search.score.value)
     verdict = "The margin holds" if search.within_margin else "The margin is MISSED"
     closing = Text(
-        f"Dynamic fixed point net: {chosen}\n"
-        f"{search.score_blob}: {search.score.value:.4f}, {loss:.2f} points below the float net's "
-        f"{search.baseline.value:.4f}. {verdict} ({search.error_margin:g} points)."
+        f"{MODES[search.spec.trimming_mode].title}: {chosen}\n"
+        f"{search.score_blob}: {search.score.value:.4f}, {_change(search)} the float net's "
+        f"{search.baseline.value:.4f}. {verdict} ({search.error_margin:g})."
     )
     return Group(trials, Text("Formats (bits.fractional length)"), formats, closing)
+
+
+def _change(search: SearchResult) -> str:
+    """Say how far a score has moved: an accuracy in percentage points, a loss in hundredths."""
+    rise = 100 * (search.score.value - search.baseline.value)
+    unit = "points" if search.higher_is_better else "hundredths"
+    return f"{abs(rise):.2f} {unit} {'above' if rise > 0 else 'below'}"
 
 
 def scores(result: Scores) -> RenderableType:
@@ -73,6 +79,16 @@ def inspection(result: Inspection) -> RenderableType:
     )
     title = Text(f"{result.name or 'net'}, {result.phase.value} phase")
     return Group(title, table, *(Text(note) for note in result.notes))
+
+
+def upgraded(result: UpgradedFile) -> RenderableType:
+    """Give what was upgraded in a file, a line for each kind of change."""
+    if not result.changes:
+        return Text(f"nothing to upgrade: this {result.kind} is in today's format")
+    table = _table("what is new", "layers")
+    for change in result.changes:
+        table.add_row(change.what, _count(len(change.layers)))
+    return Group(Text(f"{result.kind}, {result.version} format"), table)
 
 
 def describe(fmt: Format | None) -> str:

@@ -1,0 +1,28 @@
+"""The public verbs: what each sub-command of the command line does, as a function in a file of its own."""
+
+from ristretto.api.folding import Folded, fold
+from ristretto.api.initialising import NewWeights, init_weights
+from ristretto.api.inspecting import Inspection, LayerRow, inspect
+from ristretto.api.loading import load
+from ristretto.api.quantizing import Quantized, quantize
+from ristretto.api.testing import test
+from ristretto.api.upgrading import UpgradedFile, upgrade
+from ristretto.api.watch import Silent, Watcher
+
+__all__ = [
+    "Folded",
+    "Inspection",
+    "LayerRow",
+    "NewWeights",
+    "Quantized",
+    "Silent",
+    "UpgradedFile",
+    "Watcher",
+    "fold",
+    "init_weights",
+    "inspect",
+    "load",
+    "quantize",
+    "test",
+    "upgrade",
+]

@@ -1,0 +1,108 @@
+"""The verb `inspect`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ristretto.api.loading import load, open_data
+from ristretto.errors import DataError
+from ristretto.net import Layer, LayerQuant, Net, Phase, Shape
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer as `inspect` lists it; None stands for what is not known.
+
+    Parameters
+    ----------
+    name, type : str
+    bottoms, tops : tuple of str
+    shapes : tuple of shapes or None
+        Of the tops.
+    parameters : int or None
+        Weights and biases.
+    macs : int or None
+        Multiply-accumulates for one picture.
+    quant : LayerQuant or None
+    """
+
+    name: str
+    type: str
+    bottoms: tuple[str, ...]
+    tops: tuple[str, ...]
+    shapes: tuple[Shape, ...] | None
+    parameters: int | None
+    macs: int | None
+    quant: LayerQuant | None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` gives.
+
+    Parameters
+    ----------
+    name : str
+        The net's.
+    phase : Phase
+    layers : tuple of LayerRow
+    notes : tuple of str
+    """
+
+    name: str
+    phase: Phase
+    layers: tuple[LayerRow, ...]
+    notes: tuple[str, ...]
+
+
+def inspect(model: str | Path, weights: str | Path | None = None, *, phase: Phase = Phase.TEST) -> Inspection:
+    """List the layers of a net.
+
+    Parameters
+    ----------
+    model : path
+        Prototxt, quantized or not.
+    weights : path or None
+        Caffemodel; with it, parameters are counted as they are in the file and checked against the prototxt.
+    phase : Phase
+        Whose layers are listed.
+
+    Returns
+    -------
+    Inspection
+        Shapes are None where the data that determines them cannot be opened; a note then says why.
+    """
+    read, whole = load(model, weights)
+    net = whole.for_phase(phase)
+    sourced = [layer for layer in net.data_layers if layer.op.declared_shape(0) is None]
+    notes = list(read.notes)
+    inputs: Mapping[str, Shape] = {}
+    shapes: Mapping[str, tuple[Shape, ...]] | None
+    try:
+        inputs = open_data(read, sourced, phase).shapes if sourced else {}
+    except DataError as error:
+        notes.append(f"shapes are unknown: {error.message}")
+        shapes = None
+    else:
+        shapes = net.shapes(inputs)
+    rows = tuple(_row(net, layer, shapes) for layer in net)
+    return Inspection(net.name, phase, rows, tuple(notes))
+
+
+def _row(net: Net, layer: Layer, shapes: Mapping[str, tuple[Shape, ...]] | None) -> LayerRow:
+    bottoms = None if shapes is None or layer.op.is_data else net.bottom_shapes(layer, shapes)
+    wanted = layer.op.blob_shapes(bottoms) if bottoms is not None else ()
+    parameters = sum(math.prod(shape) for shape in (wanted or tuple(blob.shape for blob in layer.blobs)))
+    return LayerRow(
+        name=layer.name,
+        type=layer.type,
+        bottoms=layer.bottoms,
+        tops=layer.tops,
+        shapes=None if shapes is None else shapes[layer.name][: len(layer.tops)],
+        parameters=parameters if wanted or layer.blobs or shapes is not None else None,
+        macs=None if shapes is None else 0 if bottoms is None else layer.op.macs(bottoms),
+        quant=layer.quant,
+    )

@@ -1,0 +1,59 @@
+"""The verb `test`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ristretto.api.feeding import open_test
+from ristretto.api.loading import load, pass_on
+from ristretto.api.watch import Silent, Watcher
+from ristretto.data import AS_WRITTEN, Preparation
+from ristretto.execute import EXECUTORS, Scores, default_threads, score
+from ristretto.formats import EXACT, Arithmetic
+
+
+def test(
+    model: str | Path,
+    weights: str | Path,
+    *,
+    data: str | Path | None = None,
+    preparation: Preparation = AS_WRITTEN,
+    iterations: int = 50,
+    executor: str = "integer",
+    arithmetic: Arithmetic = EXACT,
+    threads: int | None = None,
+    watcher: Watcher | None = None,
+) -> Scores:
+    """Score a net on its TEST data.
+
+    Parameters
+    ----------
+    model, weights : path
+        Prototxt, quantized or not, and caffemodel.
+    data : path or None
+        What feeds the net in place of the data that its prototxt names; `ristretto.data.feed` says what it may be.
+    preparation : Preparation
+        What is done to the pictures of `data` instead of what the prototxt says.
+    iterations : int
+        TEST batches.
+    executor : str
+        One of ``ristretto.execute.EXECUTORS``.
+    arithmetic : Arithmetic
+        Where halves go.
+    threads : int or None
+        By default one for each core; the result does not depend on it.
+    watcher : Watcher or None
+        Told of progress.
+
+    Returns
+    -------
+    Scores
+        The mean of every output blob.
+    """
+    watcher, threads = watcher or Silent(), threads or default_threads()
+    read, whole = load(model, weights)
+    pass_on(read, watcher)
+    net, source = open_test(read, whole, watcher, data=data, preparation=preparation)
+    prepared = EXECUTORS[executor](net, source.shapes, arithmetic=arithmetic)
+    with watcher.stage("scoring", iterations) as advance:
+        return score(prepared, source.batches(iterations), threads=threads, progress=advance)
