@@ -103,7 +103,7 @@ def open_calibration(
     test = whole.for_phase(Phase.TEST)
     state = NetState(Phase.TRAIN)
     kinds = [type(layer.op) for layer in whole if layer.op.is_data and layer.takes_part(state)]
-    if not kinds or (len(kinds) > len([kind for kind in kinds if kind in KINDS])):
+    if not kinds or any(kind not in KINDS for kind in kinds):
         if data is None:
             watcher.note("the net has no TRAIN data: ranges are measured on TEST data")
             return test, test_source

@@ -25,7 +25,7 @@ CAFFE_LIMIT = (1 << 31) - 1
 """Bytes; Caffe reads no longer file."""
 
 
-class _Form(NamedTuple):
+class Form(NamedTuple):
     """One version of the format: the field numbers of a layer's name and weights."""
 
     name: int
@@ -34,8 +34,8 @@ class _Form(NamedTuple):
     """Of the layer of the version before, where there can be one inside."""
 
 
-def _form(message: str, inner: str = "") -> _Form:
-    return _Form(number(message, "name"), number(message, "blobs"), number(message, inner) if inner else 0)
+def _form(message: str, inner: str = "") -> Form:
+    return Form(number(message, "name"), number(message, "blobs"), number(message, inner) if inner else 0)
 
 
 V0 = _form("V0LayerParameter")
@@ -108,7 +108,7 @@ def read_weights(path: str | Path) -> Weights:
     return Weights(layers)
 
 
-def _find_blobs(data: memoryview, span: Span, form: _Form) -> tuple[str, list[Span]]:
+def _find_blobs(data: memoryview, span: Span, form: Form) -> tuple[str, list[Span]]:
     """Give a layer's name and where its blobs lie."""
     name, spans, inner = "", [], None
     for field in fields(data, *span):

@@ -56,7 +56,8 @@ def read_hdf5(path: str | Path) -> dict[str, tuple[Blob, ...]]:
         raise CaffemodelError(f"{error.message} in {path}", layer=printable(layer), hint=error.hint) from error
     # What h5py raises for a damaged file depends on the place of the damage.
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, UnicodeError) as error:
-        raise CaffemodelError(f"{path} is an HDF5 file, truncated or corrupt: {printable(str(error))}", hint=DAMAGED) from error
+        message = f"{path} is an HDF5 file, truncated or corrupt: {printable(str(error))}"
+        raise CaffemodelError(message, hint=DAMAGED) from error
 
 
 def _member(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:

@@ -12,10 +12,10 @@ from ristretto.caffe.messages import as_fields
 from ristretto.caffe.printer import print_message
 from ristretto.caffe.prototxt import Prototxt, parse, read_text, scan
 from ristretto.caffe.quantization import read_quant
+from ristretto.caffe.unknown import Unknown
 from ristretto.caffe.upgrade import Upgraded, upgrade_net
 from ristretto.errors import FormatError, ModelError
 from ristretto.layers import LAYERS
-from ristretto.layers.unsupported import UNSUPPORTED
 from ristretto.net import Fields, Layer, Net, Op, Phase, Rule
 
 OPS: Mapping[str, type[Op]] = {op.type: op for op in LAYERS} | {
@@ -122,13 +122,8 @@ def _notes(message: Any, prototxt: Prototxt, upgraded: Upgraded) -> tuple[str, .
 
 def _read_layer(fields: Fields, index: int) -> Layer:
     name, type_name = fields.text("name"), fields.text("type")
-    if left_out := UNSUPPORTED.get(type_name):
-        raise ModelError(f"{type_name} layers are not supported: {left_out.reason}", layer=name, hint=left_out.hint)
-    if type_name not in OPS:
-        known = ", ".join(sorted(OPS))
-        raise ModelError(f"unknown layer type '{type_name}'", layer=name, hint=f"known types: {known}")
     try:
-        op = OPS[type_name].parse(fields)
+        op = OPS[type_name].parse(fields) if type_name in OPS else Unknown(type_name, tuple(sorted(OPS)))
         quant = read_quant(fields.message("quantization_param")) if type_name != op.type else None
     except (ModelError, FormatError) as error:
         raise ModelError(error.message, layer=name, hint=error.hint) from error

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from ristretto.caffe.binary_file import map_file, printable, refuse_other_kinds
 from ristretto.caffe.blob import DAMAGED, DATA, DOUBLE_DATA, LEGACY, Blob, number, read_blob, write_blob
-from ristretto.caffe.caffemodel import CAFFE_LIMIT, V0, V1, V2
+from ristretto.caffe.caffemodel import CAFFE_LIMIT, V0, V1, V2, Form
 from ristretto.caffe.schema import message_class
 from ristretto.caffe.upgrade import RATES_FIXED, Change, fix_rates, upgrade_net
 from ristretto.caffe.wire import FIXED32, LENGTH, Field, Piece, Span, WireError, fields, length_field
@@ -144,7 +144,10 @@ def _legacy(path: str | Path, data: memoryview, parts: list[Part]) -> UpgradedWe
     blobs: list[list[Span]] = []
     for part in parts:
         if part.field.number == LAYERS and part.field.wire == LENGTH:
-            content, spans = _without_blobs(data, part.field.span, log)
+            if unknown := sum(item.number not in KNOWN for item in fields(data, *part.field.span)):
+                plural = "" if unknown == 1 else "s"
+                log.left_out.append(f"{unknown} field{plural} of a fork in V1 layer {len(blobs) + 1}")
+            content, spans = _without_blobs(data, part.field.span, V1)
             skeleton += length_field(LAYERS, content)
             blobs.append(spans)
         else:
@@ -162,24 +165,19 @@ def _legacy(path: str | Path, data: memoryview, parts: list[Part]) -> UpgradedWe
     return UpgradedWeights(tuple(pieces), upgraded.version, changes, upgraded.left_out + tuple(log.left_out))
 
 
-def _without_blobs(data: memoryview, span: Span, log: _Log) -> tuple[list[Piece], list[Span]]:
-    """Give a V1 layer's bytes without its blobs, those of a V0 layer inside it included; and where the blobs lie."""
+def _without_blobs(data: memoryview, span: Span, form: Form) -> tuple[list[Piece], list[Span]]:
+    """Give a layer's bytes without its blobs, those of a V0 layer inside it included; and where the blobs lie."""
     pieces: list[Piece] = []
     spans: list[Span] = []
-    unknown = 0
     for part in _parts(data, span):
-        if part.field.wire == LENGTH and part.field.number == V1.blobs:
+        place, nested = part.field.number, part.field.wire == LENGTH
+        if nested and place == form.blobs:
             spans.append(part.field.span)
-        elif part.field.wire == LENGTH and part.field.number == V1.inner:
-            inner = list(_parts(data, part.field.span))
-            own = [item for item in inner if item.field.wire == LENGTH and item.field.number == V0.blobs]
-            spans = [item.field.span for item in own]
-            pieces += length_field(V1.inner, [item.raw for item in inner if item not in own])
+        elif nested and place == form.inner:
+            inner, spans = _without_blobs(data, part.field.span, V0)
+            pieces += length_field(place, inner)
         else:
-            unknown += part.field.number not in KNOWN
             pieces.append(part.raw)
-    if unknown:
-        log.left_out.append(f"{unknown} fields of a fork in a V1 layer")
     return pieces, spans
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.calibrate.distribution import Accumulator, Distribution, Range
+from ristretto.calibrate.sample import Sampler
 from ristretto.errors import DataError, ModelError
 from ristretto.execute import FloatExecutor
 from ristretto.execute.score import Progress, in_order
@@ -29,7 +30,11 @@ class LayerStats:
     final_in, final_out : Range
         Of the same two blobs after the whole net has run: what the original tool measures.
     rectified : bool
-        Whether every reader of the output is a ReLU.
+        Whether only the positive part of the output matters: all that read it are ReLUs.
+    ranked : bool
+        Whether the output holds the scores by which an accuracy ranks the classes.
+    sample_in, sample_out : float32 arrays (n, ...)
+        Some pictures' input and output, real units.
     """
 
     layer: Layer
@@ -38,6 +43,9 @@ class LayerStats:
     final_in: Range
     final_out: Range
     rectified: bool
+    ranked: bool
+    sample_in: Array
+    sample_out: Array
 
     @property
     def weights(self) -> Range:
@@ -111,6 +119,7 @@ def calibrate(
     versions = sorted({*read.values(), *final.values(), *(f"{layer.name}.top0" for layer in layers)})
     executor = FloatExecutor(net, inputs, keep=versions)
     found = {version: Accumulator() for version in versions}
+    kept = {version: Sampler() for version in (*read.values(), *(f"{layer.name}.top0" for layer in layers))}
     count = 0
     for run in in_order(executor.run, batches, threads, progress):
         count += 1
@@ -120,6 +129,8 @@ def calibrate(
                 name, _, top = version.rpartition(".")
                 raise ModelError(f"{top} is not finite for some picture", layer=name, hint="do weights and data fit?")
             found[version].add(value)
+            if version in kept:
+                kept[version].add(value)
     if not count:
         raise DataError("no batch to calibrate with", hint="ask for at least one batch")
     spread = {version: accumulator.finish() for version, accumulator in found.items()}
@@ -132,6 +143,8 @@ def calibrate(
                 final_in=spread[final[layer.bottoms[0]]].range,
                 final_out=spread[final[layer.tops[0]]].range,
                 rectified=_rectified(net, layer),
+                ranked=any(reader.op.higher_is_better for reader in net.consumers(layer)),
+                **_samples(kept[read[layer.name]], kept[f"{layer.name}.top0"]),
             )
             for layer in layers
         },
@@ -142,4 +155,13 @@ def calibrate(
 
 def _rectified(net: Net, layer: Layer) -> bool:
     readers = net.consumers(layer)
-    return bool(readers) and all(reader.op.rectifies for reader in readers)
+    return bool(readers) and all(
+        reader.op.rectifies or (reader.op.commutes_with_relu and _rectified(net, reader)) for reader in readers
+    )
+
+
+def _samples(layer_in: Sampler, layer_out: Sampler) -> dict[str, Array]:
+    """Give input and output of the same pictures."""
+    x, y = layer_in.finish(), layer_out.finish()
+    count = min(len(x), len(y))
+    return {"sample_in": x[:count], "sample_out": y[:count]}

@@ -19,7 +19,7 @@ from ristretto.data.places import find
 from ristretto.data.source import BatchSource, MergedSource
 from ristretto.data.tables import Column, Table, TableSource, open_arrays
 from ristretto.data.transform import open_transformer
-from ristretto.errors import DataError
+from ristretto.errors import DataError, ModelError
 from ristretto.layers.data import Data, Transform
 from ristretto.layers.dummy_data import DummyData
 from ristretto.layers.hdf5_data import HDF5Data
@@ -246,7 +246,11 @@ class _Feeder:
 
 
 def _blob(layer: Layer, index: int, preparation: Preparation) -> _Blob:
-    op, shape = layer.op, layer.op.declared_shape(index)
+    op = layer.op
+    try:
+        shape = op.declared_shape(index)
+    except ModelError as error:
+        raise ModelError(error.message, layer=layer.name, hint=error.hint) from error
     if preparation.batch_size:
         size = preparation.batch_size
     elif isinstance(op, Data | HDF5Data | ImageData | MemoryData):

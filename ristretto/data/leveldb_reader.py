@@ -66,7 +66,8 @@ class LevelDbRecords:
         self._keys: list[bytes] = []
         self._whole = False
         if not self._reach(0):
-            raise DataError(f"{path} is empty", hint="it has no record: was it ever filled?")
+            # The library does not tell an empty database from one whose first table cannot be read.
+            raise DataError(f"{path} is empty or damaged: no record can be read", hint=DAMAGED_HINT)
 
     @property
     def known_length(self) -> int | None:
@@ -112,7 +113,8 @@ class LevelDbRecords:
         reason = error.args[0] if isinstance(error, Exception) and error.args else error
         text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
         # The library names the files of its own folder, which would mean nothing to a user.
-        return DataError(f"{self._path} is damaged: {text.replace(self._folder + os.sep, '')}", hint=DAMAGED_HINT)
+        own = text.replace(self._folder + os.sep, "").replace(self._folder, str(self._path))
+        return DataError(f"{self._path} is damaged: {own}", hint=DAMAGED_HINT)
 
 
 def _library(path: Path) -> Any:

@@ -117,7 +117,8 @@ class TableSource:
         first = batch * column.batch_size
         rows = self._table.read(column.array, first, column.batch_size)
         if column.transformer is None or rows.dtype != np.uint8:
-            rows = np.ascontiguousarray(rows, np.float32)
+            with np.errstate(over="ignore"):
+                rows = np.ascontiguousarray(rows, np.float32)
             if not np.isfinite(rows).all():
                 raise DataError(
                     f"rows {first} to {first + column.batch_size - 1} of '{column.array}' in {self._table.name} hold"
@@ -208,7 +209,12 @@ def open_arrays(path: Path) -> ArrayTable:
     try:
         # Of an .npy file only what is used is read: it may be larger than the memory.
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-        arrays = {"data": loaded} if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
+        if isinstance(loaded, np.ndarray):
+            arrays = {"data": loaded}
+        else:
+            # A member that is no array comes as bytes, whose type is then refused.
+            with loaded:
+                arrays = {key: np.asarray(loaded[key]) for key in loaded.files}
     except MemoryError:
         raise
     except Exception as error:  # numpy and zipfile raise whatever a damaged file makes their parsers raise.

@@ -72,8 +72,7 @@ def _onnx_step(
     before: dict[str, Shape] = {}
     for layer in net.layers[:first]:
         before.update(zip(layer.tops, shapes[layer.name], strict=False))
-    # The last layer's tops are always wanted: a step that trims them may follow.
-    wanted = {*net.outputs, *run[-1].tops}
+    wanted = set(net.outputs)
     for layer in net.layers[last + 1 :]:
         wanted.update(layer.bottoms)
     return OnnxStep(run, before, shapes, wanted, keep)

@@ -8,7 +8,7 @@ the source, so that only the first process on a machine compiles.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 
@@ -18,5 +18,13 @@ R = TypeVar("R")
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function of arrays and numbers; calling it looks the same as before."""
-    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)(function)
+    try:
+        compiled = _compiler(cache=True)(function)
+    except RuntimeError:
+        # numba finds no folder to cache in: a read-only system without a home. Every process compiles for itself then.
+        compiled = _compiler(cache=False)(function)
     return cast(Callable[P, R], compiled)
+
+
+def _compiler(*, cache: bool) -> Callable[[Callable[P, R]], Any]:
+    return numba.njit(cache=cache, nogil=True, error_model="numpy", boundscheck=False)

@@ -22,6 +22,7 @@ class Convolution(Op):
     type = "Convolution"
     quantized_type = "ConvolutionRistretto"
     part = Part.CONV_PARAMS
+    in_original_search = True
 
     num_output: int
     kernel: tuple[int, int]

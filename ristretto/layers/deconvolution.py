@@ -18,6 +18,7 @@ class Deconvolution(Convolution):
 
     type = "Deconvolution"
     quantized_type = "DeconvolutionRistretto"
+    in_original_search = False
 
     def blob_shapes(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
         """Give (channels, num_output / group, kernel h, kernel w), and (num_output,) for the bias."""

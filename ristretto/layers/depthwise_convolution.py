@@ -21,6 +21,7 @@ class DepthwiseConvolution(Convolution):
     """
 
     type = "DepthwiseConvolution"
+    in_original_search = False
 
     @classmethod
     def parse(cls, fields: Fields) -> DepthwiseConvolution:

@@ -19,6 +19,7 @@ class EuclideanLoss(Op):
 
     type = "EuclideanLoss"
     higher_is_better = False
+    fewest_tops = 0
 
     @classmethod
     def parse(cls, fields: Fields) -> EuclideanLoss:

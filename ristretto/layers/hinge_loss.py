@@ -22,6 +22,7 @@ class HingeLoss(Op):
 
     type = "HingeLoss"
     higher_is_better = False
+    fewest_tops = 0
 
     norm: str = "L1"
 

@@ -26,6 +26,7 @@ class InnerProduct(Op):
     type = "InnerProduct"
     quantized_type = "FcRistretto"
     part = Part.FC_PARAMS
+    in_original_search = True
 
     num_output: int
     bias_term: bool = True

@@ -69,6 +69,11 @@ class Pooling(Op):
     round_up: bool = True
     places: bool = False
 
+    @property
+    def commutes_with_relu(self) -> bool:
+        """True for a maximum."""
+        return self.method == "MAX"
+
     @classmethod
     def parse(cls, fields: Fields) -> Pooling:
         """Read ``pooling_param``; ``ceil_mode: false`` is what some forks say for ``round_mode: FLOOR``."""

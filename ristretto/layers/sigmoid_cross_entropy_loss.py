@@ -22,6 +22,7 @@ class SigmoidCrossEntropyLoss(Op):
 
     type = "SigmoidCrossEntropyLoss"
     higher_is_better = False
+    fewest_tops = 0
 
     ignore_label: int | None = None
     normalization: str = "BATCH_SIZE"

@@ -123,10 +123,9 @@ def _gaussian(filler: Filler, shape: Shape, rng: np.random.Generator) -> Blob:
 
 
 def _positive_unitball(filler: Filler, shape: Shape, rng: np.random.Generator) -> Blob:
-    numbers = _between(0, 1, shape, rng)
-    sums = numbers.reshape(shape[0] if shape else 1, -1).sum(axis=1, dtype=np.float64).astype(np.float32)
-    numbers /= sums.reshape(*sums.shape[: len(shape)], *(1 for _ in shape[1:]))
-    return numbers
+    rows = _between(0, 1, (*shape[:1], math.prod(shape[1:])), rng)
+    rows /= rows.sum(axis=-1, dtype=np.float64, keepdims=True).astype(np.float32)
+    return rows.reshape(shape)
 
 
 def _xavier(filler: Filler, shape: Shape, rng: np.random.Generator) -> Blob:
@@ -145,7 +144,7 @@ def _bilinear(filler: Filler, shape: Shape, rng: np.random.Generator) -> Blob:
     half = (size + 1) // 2
     centre = (size - 1) / (2 * half)
     slope = 1 - np.abs(np.arange(size) / half - centre)
-    return np.broadcast_to(np.outer(slope, slope), shape).astype(np.float32)
+    return np.array(np.broadcast_to(np.outer(slope, slope), shape), np.float32, order="C")
 
 
 def _between(low: float, high: float, shape: Shape, rng: np.random.Generator) -> Blob:

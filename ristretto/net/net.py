@@ -107,11 +107,11 @@ class Net:
         Raises
         ------
         ModelError
-            When a layer then reads a blob that no layer before it makes, when two layers write one blob, when two
-            layers share a name, or when one has more or fewer blobs than its type takes.
+            When a layer cannot be run, when one reads a blob that no layer before it makes, when two layers write one
+            blob, when two layers share a name, or when one has more or fewer blobs than its type takes.
         """
         state = NetState(phase, level, frozenset(stages))
-        layers = tuple(replace(layer, op=layer.op.in_phase(phase)) for layer in self.layers if layer.takes_part(state))
+        layers = tuple(_in_phase(layer, phase) for layer in self.layers if layer.takes_part(state))
         net = Net(self.name, layers, state)
         net._check_wiring()
         return net
@@ -268,6 +268,13 @@ class Net:
                         hint="does the caffemodel belong to this prototxt?",
                     )
         return tops
+
+
+def _in_phase(layer: Layer, phase: Phase) -> Layer:
+    try:
+        return replace(layer, op=layer.op.in_phase(phase))
+    except ModelError as error:
+        raise ModelError(error.message, layer=layer.name, hint=error.hint) from error
 
 
 def squeeze(shape: Shape) -> Shape:

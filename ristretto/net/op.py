@@ -114,6 +114,8 @@ class Op(ABC):
     """The fork's name of the quantized layer type; empty when there is none."""
     part: ClassVar[Part | None] = None
     """The part of the net that this layer's weights belong to; None for a layer without quantized weights."""
+    in_original_search: ClassVar[bool] = False
+    """Whether the original tool's search quantizes this type; all those with a `part` have a quantized form."""
     is_data: ClassVar[bool] = False
     """Whether the layer's tops come from outside the net."""
     fewest_tops: ClassVar[int] = 1
@@ -128,6 +130,11 @@ class Op(ABC):
     @property
     def rectifies(self) -> bool:
         """Whether negative inputs all give zero, so that only the positive part of an input matters."""
+        return False
+
+    @property
+    def commutes_with_relu(self) -> bool:
+        """Whether a ReLU before the layer does what one behind it does, as with a maximum."""
         return False
 
     @classmethod

@@ -48,6 +48,7 @@ class InitWeights:
         wanted = () if layer.op.is_data else layer.op.blob_shapes(net.bottom_shapes(layer, shapes))
         if not wanted:
             return layer
+        assert len(layer.fillers) >= len(wanted), f"{layer.type} does not say how all of its blobs are filled"
         blobs = []
         for index, (shape, filler) in enumerate(zip(wanted, layer.fillers, strict=False)):
             try:

@@ -10,6 +10,8 @@ import numpy as np
 
 from ristretto.calibrate import Distribution, LayerStats
 from ristretto.formats import FixedPoint, Format
+from ristretto.formats.fixed_point import MAX_FRACTION
+from ristretto.net.op import Array
 
 CLIPPED_BITS = 4
 """How many integer bits below full coverage are considered; beyond, saturation always costs more than it gains."""
@@ -26,28 +28,61 @@ def integer_length(magnitude: float) -> int:
     return exponent - 1 if mantissa == 0.5 else exponent
 
 
-def least(formats: Iterable[F], error: Callable[[F], float]) -> F:
+def least(formats: Iterable[F], error: Callable[[F], float | tuple[int, float]]) -> F:
     """Give the format with the least error; the first of equals."""
     return min(formats, key=error)
 
 
-def blob_error(values: Distribution, fmt: Format, *, rectified: bool) -> float:
-    """Give the mean squared error of trimming a blob, squared real units; of its positive part if a ReLU follows."""
-    return values.squared_error(fmt, rectified=rectified)
+def params_effect(stats: LayerStats, fmt: Format) -> Array:
+    """Give what trimming a layer's weights adds to its output, for the pictures that calibration kept, real units.
+
+    The layer is linear: that is what it makes of its inputs with the errors of the weights in place of the weights.
+    """
+    blobs = stats.layer.blobs
+    covered = len(blobs) if fmt.covers_bias else 1
+    errors = [fmt.trim(blob) - blob for blob in blobs[:covered]] + [np.zeros_like(blob) for blob in blobs[covered:]]
+    (effect,) = stats.layer.op.forward([stats.sample_in], errors)
+    return effect
 
 
 def params_error(stats: LayerStats, fmt: Format) -> float:
-    """Give the expected squared error of a layer's output that trimming its weights makes, squared real units.
+    """Give the mean squared error of a layer's output that trimming its weights makes, squared real units.
 
-    An error in a weight is multiplied by an input, one in the bias is not: ``mean(x**2) * sum(dw**2) + sum(db**2)``,
-    with inputs taken as independent of each other.
+    Where a ReLU follows, only what passes counts.
     """
-    gains = [stats.layer_in.mean_square(), 1.0]
-    trimmed = stats.layer.blobs if fmt.covers_bias else stats.layer.blobs[:1]
-    return sum(
-        gain * float(((fmt.trim(blob).astype(np.float64) - blob) ** 2).sum())
-        for gain, blob in zip(gains, trimmed, strict=False)
-    )
+    error = params_effect(stats, fmt)
+    if stats.rectified:
+        error = np.maximum(stats.sample_out + error, 0) - np.maximum(stats.sample_out, 0)
+    return float(np.square(error, dtype=np.float64).mean())
+
+
+def params_cost(stats: LayerStats, fmt: Format) -> tuple[int, float]:
+    """Give what trimming a layer's weights costs: places lost in a ranking, if it makes one, then the squared error."""
+    lost = places_lost(stats.sample_out, stats.sample_out + params_effect(stats, fmt)) if stats.ranked else 0
+    return lost, params_error(stats, fmt)
+
+
+def output_cost(stats: LayerStats, fmt: Format) -> tuple[int, float]:
+    """Give what trimming a layer's output costs: places lost in a ranking, if it is one, then the squared error."""
+    lost = places_lost(stats.sample_out, fmt.trim(stats.sample_out)) if stats.ranked else 0
+    return lost, stats.layer_out.squared_error(fmt, rectified=stats.rectified)
+
+
+def places_lost(before: Array, after: Array) -> int:
+    """Give how many pictures' first classes no longer stand alone at the top.
+
+    An accuracy counts a tie as wrong, and coarse outputs tie often.
+
+    Parameters
+    ----------
+    before, after : float32 arrays (n, ...)
+        The scores of n pictures, real units.
+    """
+    scores, changed = before.reshape(len(before), -1), after.reshape(len(after), -1).copy()
+    rows, first = np.arange(len(scores)), scores.argmax(axis=1)
+    best = changed[rows, first]
+    changed[rows, first] = -np.inf
+    return int((changed.max(axis=1, initial=-np.inf) >= best).sum())
 
 
 def reach(values: Distribution, *, rectified: bool) -> float:
@@ -55,18 +90,37 @@ def reach(values: Distribution, *, rectified: bool) -> float:
     return max(values.range.max, 0.0) if rectified else values.range.magnitude
 
 
-def candidates(bw: int, magnitude: float) -> list[FixedPoint]:
-    """Give the formats to choose from: from full coverage on, one integer bit less each time."""
-    first = FixedPoint.covering(bw, magnitude)
-    return [FixedPoint(bw, first.fl + clipped) for clipped in range(CLIPPED_BITS + 1)]
+def candidates(bw: int, magnitude: float, typical: float | None = None) -> list[FixedPoint]:
+    """Give the formats to choose from: from full coverage on, one integer bit less each time.
+
+    Parameters
+    ----------
+    bw : int
+        Width, bits.
+    magnitude : float
+        What the first format covers, real units.
+    typical : float or None
+        What must be covered but for `CLIPPED_BITS`; by default the same.
+    """
+    first = FixedPoint.covering(bw, magnitude).fl
+    last = FixedPoint.covering(bw, magnitude if typical is None else typical).fl + CLIPPED_BITS
+    return [FixedPoint(bw, fl) for fl in range(first, min(max(first, last), MAX_FRACTION) + 1)]
 
 
-def fixed_point_for_blob(values: Distribution, bw: int, *, rectified: bool) -> FixedPoint:
-    """Give a blob's format of this width with the least squared error."""
-    formats = candidates(bw, reach(values, rectified=rectified))
-    return least(formats, lambda fmt: blob_error(values, fmt, rectified=rectified))
+def fixed_point_for_input(stats: LayerStats, bw: int) -> FixedPoint:
+    """Give the format of a layer's input, of this width, with the least squared error."""
+    return least(candidates(bw, stats.layer_in.range.magnitude), stats.layer_in.squared_error)
+
+
+def fixed_point_for_output(stats: LayerStats, bw: int) -> FixedPoint:
+    """Give the format of a layer's output, of this width, that costs least."""
+    formats = candidates(bw, reach(stats.layer_out, rectified=stats.rectified))
+    return least(formats, lambda fmt: output_cost(stats, fmt))
 
 
 def fixed_point_for_params(stats: LayerStats, bw: int) -> FixedPoint:
-    """Give the format of a layer's weights and bias, of this width, that does least to its output."""
-    return least(candidates(bw, stats.params.magnitude), lambda fmt: params_error(stats, fmt))
+    """Give the format of a layer's weights and bias, of this width, that does least to its output.
+
+    A bias may be far larger than all weights: with few bits it is better clipped than the weights lost.
+    """
+    return least(candidates(bw, stats.params.magnitude, stats.weights.magnitude), lambda fmt: params_cost(stats, fmt))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ristretto.calibrate import CalibrationStats
+from ristretto.errors import SearchError
 from ristretto.net import Phase
 from ristretto.search.mode import Quants, TrimmingMode
 from ristretto.search.preset import Preset, Trials
@@ -17,6 +20,16 @@ class OriginalPreset(Preset):
 
     name = "original"
     calibration_phase = Phase.TRAIN
+
+    def covered(self, stats: CalibrationStats) -> CalibrationStats:
+        """Leave out the layer types that the original does not know how to search."""
+        layers = {name: layer for name, layer in stats.layers.items() if layer.layer.op.in_original_search}
+        if not layers:
+            raise SearchError(
+                "the original tool quantizes Convolution and InnerProduct layers, and the net has none",
+                hint="use --preset accurate",
+            )
+        return replace(stats, layers=layers)
 
     def formats(self, mode: TrimmingMode, stats: CalibrationStats, bits: Bits) -> Quants:
         """Choose by the ranges alone."""

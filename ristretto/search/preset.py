@@ -122,6 +122,10 @@ class Preset(ABC):
     def decide(self, trials: Trials) -> Bits:
         """Choose the widths of all parts."""
 
+    def covered(self, stats: CalibrationStats) -> CalibrationStats:
+        """Give the ranges of the layers that the search may quantize."""
+        return stats
+
     def spec(self, mode: TrimmingMode, stats: CalibrationStats, bits: Bits) -> QuantSpec:
         """Give the formats of every layer that these widths touch."""
         quants = self.formats(mode, stats, bits)
@@ -173,6 +177,7 @@ def run_search(
     report : callable
         Told of each trial when it is done.
     """
+    stats = preset.covered(stats)
     trials = Trials(net, preset, mode, stats, scorer, goal, report)
     bits = preset.decide(trials)
     final = trials.together(bits)

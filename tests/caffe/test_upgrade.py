@@ -72,11 +72,15 @@ layer { name: "prob" type: "Softmax" bottom: "two" top: "prob" }
 
 V0_DATA = """
 layers {
-  layer { name: "d" type: "data" source: "lmdb" batchsize: 5 rand_skip: 3 scale: 0.5 meanfile: "m" cropsize: 7 mirror: true }
+  layer {
+    name: "d" type: "data" source: "lmdb" batchsize: 5 rand_skip: 3 scale: 0.5 meanfile: "m" cropsize: 7 mirror: true
+  }
   top: "a" top: "l"
 }
 layers {
-  layer { name: "i" type: "images" source: "list" batchsize: 6 shuffle_images: true new_height: 9 new_width: 8 rand_skip: 1 }
+  layer {
+    name: "i" type: "images" source: "list" batchsize: 6 shuffle_images: true new_height: 9 new_width: 8 rand_skip: 1
+  }
   top: "b"
 }
 layers {
@@ -117,11 +121,14 @@ V1 = """
 name: "less old"
 layers {
   name: "mnist" type: DATA top: "data" top: "label" include { phase: TRAIN }
-  data_param { source: "db" batch_size: 10 backend: LMDB scale: 0.00390625 mean_file: "mean" crop_size: 24 mirror: true }
+  data_param {
+    source: "db" batch_size: 10 backend: LMDB scale: 0.00390625 mean_file: "mean" crop_size: 24 mirror: true
+  }
   transform_param { scale: 3 }
 }
 layers {
-  name: "images" type: IMAGE_DATA top: "data" top: "label" exclude { phase: TRAIN } image_data_param { scale: 2 batch_size: 1 }
+  name: "images" type: IMAGE_DATA top: "data" top: "label" exclude { phase: TRAIN }
+  image_data_param { scale: 2 batch_size: 1 }
 }
 layers { name: "windows" type: WINDOW_DATA top: "w" window_data_param { crop_size: 2 fg_fraction: 0.5 } }
 layers {  # weights of two layers are one
@@ -131,7 +138,9 @@ layers {  # weights of two layers are one
 }
 layers { name: "relu" type: RELU bottom: "conv" top: "conv" relu_param { negative_slope: 0.125 } }
 layers { name: "pool" type: POOLING bottom: "conv" top: "pool" pooling_param { pool: MAX kernel_size: 2 stride: 2 } }
-layers { name: "loss" type: SOFTMAX_LOSS bottom: "pool" bottom: "label" loss_weight: 0.25 loss_param { ignore_label: 3 } }
+layers {
+  name: "loss" type: SOFTMAX_LOSS bottom: "pool" bottom: "label" loss_weight: 0.25 loss_param { ignore_label: 3 }
+}
 """
 
 V1_TODAY = """
@@ -199,17 +208,17 @@ def test_changes_name_their_layers() -> None:
     assert moved == [("mnist", "images", "windows")]
 
 
-# The types by which Caffe's own table leads from V0 to today, as one list.
-BY_HAND = """
+TYPES_BY_HAND = """
 accuracy Accuracy  bnll BNLL  concat Concat  conv Convolution  data Data  dropout Dropout  euclidean_loss EuclideanLoss
 flatten Flatten  hdf5_data HDF5Data  hdf5_output HDF5Output  im2col Im2col  images ImageData  infogain_loss InfogainLoss
 innerproduct InnerProduct  lrn LRN  multinomial_logistic_loss MultinomialLogisticLoss  pool Pooling  relu ReLU
 sigmoid Sigmoid  softmax Softmax  softmax_loss SoftmaxWithLoss  split Split  tanh TanH  window_data WindowData
-""".split()
+"""
 
 
 def test_every_v0_type() -> None:
-    wanted = dict(zip(BY_HAND[::2], BY_HAND[1::2], strict=True))
+    words = TYPES_BY_HAND.split()
+    wanted = dict(zip(words[::2], words[1::2], strict=True))
     assert {kind: V1_TYPES[v1] for kind, v1 in V0_TYPES.items()} == wanted
     for kind, today in wanted.items():
         assert upgraded(f'layers {{ layer {{ name: "x" type: "{kind}" }} }}').message.layer[0].type == today
@@ -307,7 +316,7 @@ def test_the_printer_spells_as_caffe_does() -> None:
     text = (
         'name: "a\\"\\\\\\n\\303\\274"\nforce_backward: true\nstate {\n  phase: TRAIN\n}\nlayer {\n'
         '  name: "x"\n  param {\n    lr_mult: 1\n    decay_mult: 0.1\n  }\n  param {\n    lr_mult: 1e-05\n'
-        "    decay_mult: 16777216\n  }\n  param {\n    lr_mult: 0.33333334\n    decay_mult: -inf\n  }\n}\n"
+        "    decay_mult: 16777216\n  }\n  param {\n    lr_mult: 0.333333343\n    decay_mult: -inf\n  }\n}\n"
     )
     assert print_message(parse(text, "text")) == text
 
@@ -347,9 +356,10 @@ def test_input_fields_stay_in_the_text(tmp_path: Path) -> None:
 
 
 def test_unknown_fields_of_an_old_file_are_told(tmp_path: Path) -> None:
-    (tmp_path / "net").write_text(V1.replace('name: "relu"', 'name: "relu" inplace: true'))
+    text = 'input: "a" input_dim: [1, 1, 1, 1]\nlayers { name: "relu" type: RELU bottom: "a" top: "b" inplace: true }'
+    (tmp_path / "net").write_text(text)
     assert [note for note in read_model(tmp_path / "net").notes if "inplace" in note] == [
-        "line 17: unknown field 'inplace' in layers; it has no effect and is not kept"
+        "line 2: unknown field 'inplace' in layers; it has no effect and is not kept"
     ]
 
 

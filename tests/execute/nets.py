@@ -49,6 +49,7 @@ class Builder:
     draw: st.DrawFn
     quants: st.SearchStrategy[LayerQuant | None]
     rng: np.random.Generator
+    coarse: bool
     layers: list[Layer] = field(default_factory=list)
     shapes: dict[str, Shape] = field(default_factory=dict)
 
@@ -64,7 +65,12 @@ class Builder:
         return top
 
     def numbers(self, shape: Shape) -> np.ndarray:
-        """Give random numbers of a random size; every other one lies on a coarse grid, where ties are."""
+        """Give random numbers of a random size; every other one lies on a coarse grid, where ties are.
+
+        Where all are coarse, they are few multiples of one half: float32 sums of their products are exact.
+        """
+        if self.coarse:
+            return self.rng.integers(-4, 5, shape).astype(np.float32) / 2
         size = 2.0 ** self.draw(st.integers(-4, 4))
         x = self.rng.normal(0, size, shape)
         grid = size / 8
@@ -108,11 +114,11 @@ def nets(
     kinds: tuple[str, ...] = ALL,
     quants: st.SearchStrategy[LayerQuant | None] | None = None,
     longest: int = 6,
+    coarse: bool = False,
 ) -> tuple[Net, dict[str, np.ndarray]]:
     """Give a net of the TEST phase with weights, and a batch for it."""
-    build = Builder(
-        draw, whole_quants(16) if quants is None else quants, np.random.default_rng(draw(st.integers(0, 999)))
-    )
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    build = Builder(draw, whole_quants(16) if quants is None else quants, rng, coarse)
     shape = (draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(st.integers(2, 5)), draw(st.integers(2, 5)))
     build.layers.append(Layer("data", Input((shape,)), (), ("data",)))
     build.shapes["data"] = shape

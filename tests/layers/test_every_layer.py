@@ -71,3 +71,9 @@ def test_a_layer_type_is_a_frozen_value_with_words_about_it(layer: type[Op]) -> 
 def test_a_layer_type_that_can_be_quantized_belongs_to_a_part_or_has_no_weights(layer: type[Op]) -> None:
     walks = layer.geometry is not Op.geometry
     assert walks is (layer.part is not None)
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=NAMES)
+def test_only_a_loss_or_a_sink_may_have_no_top(layer: type[Op]) -> None:
+    """Caffe makes up a top for a loss that names none."""
+    assert (layer.fewest_tops == 0) is (layer.higher_is_better is False or layer.type == "Silence")

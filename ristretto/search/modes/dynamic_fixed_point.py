@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.formats import FixedPoint
 from ristretto.net import LayerQuant, Part
-from ristretto.search.fit import fixed_point_for_blob, fixed_point_for_params, integer_length
+from ristretto.search.fit import fixed_point_for_input, fixed_point_for_output, fixed_point_for_params, integer_length
 from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
 from ristretto.search.result import Bits
 
@@ -75,7 +75,4 @@ def activations_by_error(stats: LayerStats, bits: Bits) -> tuple[FixedPoint | No
     if Part.ACTIVATIONS not in bits:
         return None, None
     bw = bits[Part.ACTIVATIONS]
-    return (
-        fixed_point_for_blob(stats.layer_in, bw, rectified=False),
-        fixed_point_for_blob(stats.layer_out, bw, rectified=stats.rectified),
-    )
+    return fixed_point_for_input(stats, bw), fixed_point_for_output(stats, bw)

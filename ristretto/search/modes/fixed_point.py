@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.formats import FixedPoint
 from ristretto.net import LayerQuant, Part
-from ristretto.search.fit import blob_error, candidates, integer_length, least, params_error, reach
+from ristretto.search.fit import candidates, integer_length, least, params_error, reach
 from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
 from ristretto.search.modes.dynamic_fixed_point import params_length
 from ristretto.search.result import ALL_PARTS, Bits
@@ -67,12 +67,9 @@ def _reach_out(stats: LayerStats) -> float:
 
 def _relative_error(stats: LayerStats, fmt: FixedPoint) -> float:
     """Give the squared errors of a layer's three places, each as a share of the power that it disturbs."""
-    power_in, power_out = stats.layer_in.mean_square(), stats.layer_out.mean_square()
-    error_in = blob_error(stats.layer_in, fmt, rectified=False)
-    error_out = blob_error(stats.layer_out, fmt, rectified=stats.rectified)
-    # The error of the weights is summed over all outputs of the layer, the power is that of one.
-    error_params = params_error(stats, fmt) / len(stats.layer.blobs[0])
-    return _share(error_in, power_in) + _share(error_out + error_params, power_out)
+    at_input = _share(stats.layer_in.squared_error(fmt), stats.layer_in.mean_square())
+    error_out = stats.layer_out.squared_error(fmt, rectified=stats.rectified)
+    return at_input + _share(error_out + params_error(stats, fmt), stats.layer_out.mean_square())
 
 
 def _share(error: float, power: float) -> float:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.formats import MiniFloat
 from ristretto.net import LayerQuant, Part
-from ristretto.search.fit import blob_error, least, params_error
+from ristretto.search.fit import least, params_error
 from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
 from ristretto.search.result import ALL_PARTS, Bits
 
@@ -46,7 +48,7 @@ class MiniFloatMode(TrimmingMode):
         formats = [_minifloat(width, exp_bits) for exp_bits in EXPONENT_BITS if exp_bits <= width - 2]
         quants = {}
         for name, layer in stats.layers.items():
-            fmt = least(formats, lambda candidate, layer=layer: _error(layer, candidate))  # type: ignore[misc]
+            fmt = least(formats, lambda candidate, layer=layer: layer_error(layer, candidate))  # type: ignore[misc]
             quants[name] = LayerQuant(fmt, fmt, fmt)
         return quants
 
@@ -68,13 +70,12 @@ def _minifloat(width: int, exp_bits: int) -> MiniFloat:
     return MiniFloat(exp_bits, min(width - 1 - exp_bits, 23))
 
 
-def _error(stats: LayerStats, fmt: MiniFloat) -> float:
+def layer_error(stats: LayerStats, fmt: MiniFloat) -> float:
     """Give the squared error of a layer's output from trimming all three places, in squared real units.
 
-    An error in the input is multiplied by each of an output's weights; the sum over all weights belongs to all
-    outputs together, as does the error of the weights.
+    An error in the input is multiplied by each of an output's weights; inputs are taken as independent of each other.
     """
-    weights = stats.layer.blobs[0]
-    from_input = blob_error(stats.layer_in, fmt, rectified=False) * float((weights.astype(float) ** 2).sum())
-    outputs = len(weights)
-    return from_input + params_error(stats, fmt) + outputs * blob_error(stats.layer_out, fmt, rectified=stats.rectified)
+    weights = stats.layer.blobs[0].astype(np.float64)
+    from_input = stats.layer_in.squared_error(fmt) * float(np.square(weights).sum()) / len(weights)
+    at_output = stats.layer_out.squared_error(fmt, rectified=stats.rectified)
+    return from_input + params_error(stats, fmt) + at_output

@@ -9,7 +9,7 @@ import numpy as np
 from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.formats import PowerOfTwo
 from ristretto.net import LayerQuant, Part
-from ristretto.search.fit import least, params_error
+from ristretto.search.fit import least, params_cost
 from ristretto.search.mode import Ladder, Quants, TrimmingMode
 from ristretto.search.modes.dynamic_fixed_point import activations_by_error, activations_by_range
 from ristretto.search.result import ALL_PARTS, Bits
@@ -52,4 +52,4 @@ def _exponents(largest: int) -> PowerOfTwo:
 def _fitting(stats: LayerStats) -> PowerOfTwo:
     magnitude = stats.weights.magnitude
     top = int(np.clip(np.frexp(magnitude)[1] if magnitude > 0 else 0, -64, 64))
-    return least([_exponents(largest) for largest in (top, top - 1, top - 2)], lambda fmt: params_error(stats, fmt))
+    return least([_exponents(largest) for largest in (top - 2, top - 1, top)], lambda fmt: params_cost(stats, fmt))
