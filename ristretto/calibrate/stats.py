@@ -119,7 +119,8 @@ def calibrate(
     versions = sorted({*read.values(), *final.values(), *(f"{layer.name}.top0" for layer in layers)})
     executor = FloatExecutor(net, inputs, keep=versions)
     found = {version: Accumulator() for version in versions}
-    kept = {version: Sampler() for version in (*read.values(), *(f"{layer.name}.top0" for layer in layers))}
+    kept = {version: Sampler() for version in read.values()}
+    made = {f"{layer.name}.top0": Sampler(count_places=True) for layer in layers}
     count = 0
     for run in in_order(executor.run, batches, threads, progress):
         count += 1
@@ -129,8 +130,9 @@ def calibrate(
                 name, _, top = version.rpartition(".")
                 raise ModelError(f"{top} is not finite for some picture", layer=name, hint="do weights and data fit?")
             found[version].add(value)
-            if version in kept:
-                kept[version].add(value)
+            for samplers in (kept, made):
+                if version in samplers:
+                    samplers[version].add(value)
     if not count:
         raise DataError("no batch to calibrate with", hint="ask for at least one batch")
     spread = {version: accumulator.finish() for version, accumulator in found.items()}
@@ -144,7 +146,7 @@ def calibrate(
                 final_out=spread[final[layer.tops[0]]].range,
                 rectified=_rectified(net, layer),
                 ranked=any(reader.op.higher_is_better for reader in net.consumers(layer)),
-                **_samples(kept[read[layer.name]], kept[f"{layer.name}.top0"]),
+                **_samples(kept[read[layer.name]], made[f"{layer.name}.top0"]),
             )
             for layer in layers
         },

@@ -8,11 +8,11 @@ import math
 from ristretto.cli.arguments import positive
 from ristretto.data import Preparation
 
-DESCRIPTION = """PATH is an LMDB or LevelDB, a folder of pictures (flat, or one folder for each class, in the order of
-their names), a .txt list of pictures with labels, an .npy, .npz or .h5 file, or a .txt list of .h5 files. Arrays are called like the
-net's blobs, or data and label, and hold what pictures hold before the transform. The transform is that of the
-prototxt's data layer; the options below take the place of its settings. A net without a score gets an accuracy where
-PATH has labels."""
+DESCRIPTION = """PATH is an LMDB or LevelDB, a folder of pictures (flat, or one folder for each class, in the order
+of their names), a .txt list of pictures with labels, an .npy, .npz or .h5 file, or a .txt list of .h5 files. Arrays
+are called like the net's blobs, or data and label, and hold what pictures hold before the transform. The transform is
+that of the prototxt's data layer; the options below take the place of its settings. A net without a score gets an
+accuracy where PATH has labels."""
 
 
 def numbers(text: str) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ from ristretto.data.source import Batch, BatchSource
 from ristretto.errors import DataError, ModelError
 from ristretto.layers.dummy_data import DummyData
 from ristretto.net import Layer, Phase
+from ristretto.net.op import check_size
 
 STREAM = 3 << 32
 """Of random numbers, apart from those of crops and shuffling."""
@@ -30,7 +31,7 @@ class DummySource:
     Raises
     ------
     DataError
-        When a filler is unknown, or cannot take the shape.
+        When a shape holds nothing or far too much, or a filler is unknown or cannot take the shape.
 
     Notes
     -----
@@ -42,6 +43,8 @@ class DummySource:
         self.shapes = {top: op.declared_shape(index) for index, top in enumerate(tops)}
         self._fillers = {top: op.filler(index) for index, top in enumerate(tops)}
         try:
+            for top, shape in self.shapes.items():
+                check_size(f"its top '{top}'", shape)
             self._batch(0)
         except ModelError as error:
             raise DataError(error.message, hint=error.hint) from error

@@ -18,6 +18,7 @@ from ristretto.data.transform import open_transformer
 from ristretto.errors import DataError
 from ristretto.layers.image_data import ImageData
 from ristretto.net import Layer, Phase
+from ristretto.net.op import MOST_NUMBERS
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm")
 """The files of a folder that are taken for pictures."""
@@ -58,6 +59,11 @@ class FilePictures:
         Whether each epoch has an order of its own.
     skip : int
         How many are left out at the start of the first epoch.
+
+    Raises
+    ------
+    DataError
+        When a picture alone would be larger than a blob may be.
     """
 
     encoded = True
@@ -65,6 +71,9 @@ class FilePictures:
     def __init__(
         self, name: str, entries: Sequence[Entry], reading: Reading, *, shuffle: bool = False, skip: int = 0
     ) -> None:
+        # Three channels: a picture is resized before its batch, whose shape is checked.
+        if 3 * reading.height * reading.width > MOST_NUMBERS:
+            raise DataError(f"pictures are to be resized to {reading.height} by {reading.width}", hint="make it less")
         self.name = name
         self._entries = entries
         self._reading = reading

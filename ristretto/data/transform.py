@@ -60,6 +60,7 @@ class Transformer:
         self._mirror = transform.mirror
         self._scale = np.float32(transform.scale)
         self._mean = mean
+        self._mean_file = transform.mean_file
         self._mean_values = np.array(transform.mean_value, np.float32)[:, np.newaxis, np.newaxis]
         self._seed = seed
 
@@ -85,7 +86,8 @@ class Transformer:
             )
         if self._mean is not None and self._mean.shape != shape:
             raise DataError(
-                f"mean_file of the shape {spell(self._mean.shape)} for a picture of the shape {spell(shape)}",
+                f"mean_file {self._mean_file} of the shape {spell(self._mean.shape)} "
+                f"for a picture of the shape {spell(shape)}",
                 hint="the mean must be that of these pictures, before the crop",
             )
         if values > 1 and values != channels:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ristretto.errors import ModelError
 from ristretto.net.filler import Filler
-from ristretto.net.op import Op, Shape
+from ristretto.net.op import MOST_WEIGHTS, Op, Shape, check_size
 from ristretto.net.phase import NetState, Phase, Rule
 from ristretto.net.quant import LayerQuant
 
@@ -211,7 +211,8 @@ class Net:
         Raises
         ------
         ModelError
-            When a layer cannot take the shapes it gets, or its weights have other shapes than these call for.
+            When a layer cannot take the shapes it gets, its weights have other shapes than these call for, or a blob
+            would hold nothing, or more than `MOST_NUMBERS` (weights: `MOST_WEIGHTS`).
         """
         known: dict[str, Shape] = {}
         result: dict[str, tuple[Shape, ...]] = {}
@@ -238,6 +239,7 @@ class Net:
         top = layer.tops[index]
         try:
             shape = inputs[top] if top in inputs else layer.op.declared_shape(index)
+            check_size(f"its top '{top}'", shape or ())
         except ModelError as error:
             raise ModelError(error.message, layer=layer.name, hint=error.hint) from error
         if shape is None:
@@ -249,6 +251,10 @@ class Net:
         try:
             tops = layer.op.infer(bottoms)
             wanted = layer.op.blob_shapes(bottoms)
+            for top, shape in zip(layer.tops, tops, strict=False):
+                check_size(f"its top '{top}'", shape)
+            for index, shape in enumerate(wanted):
+                check_size(f"weight blob {index}", shape, MOST_WEIGHTS)
         except ModelError as error:
             raise ModelError(error.message, layer=layer.name, hint=error.hint) from error
         if len(layer.tops) > len(tops):

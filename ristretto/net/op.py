@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,11 @@ from ristretto.net.phase import Phase
 
 Shape = tuple[int, ...]
 Array = NDArray[Any]
+
+MOST_NUMBERS, MOST_WEIGHTS = 1 << 28, 1 << 27
+"""Numbers in a top and in a blob of weights: 1 GiB and half of that as float32. The first top of VGG-16 has 161 million
+at 50 pictures, its largest weights 103 million. What a slip of the finger or a damaged file asks for has far more, and
+must not take the machine down. Weights have less, as onnxruntime holds up to four copies while it is prepared."""
 
 
 class Part(Enum):
@@ -317,3 +323,23 @@ def canonical_axis(axis: int, shape: Shape) -> int:
     if not -len(shape) <= axis < len(shape):
         raise ModelError(f"axis {axis} of a bottom with {len(shape)} axes")
     return axis % len(shape)
+
+
+def check_size(what: str, shape: Shape, most: int = MOST_NUMBERS) -> None:
+    """Raise a ModelError when a blob would hold nothing, or too much.
+
+    Parameters
+    ----------
+    what : str
+        The blob, as the message calls it.
+    shape : shape
+    most : int
+        Numbers.
+    """
+    if min(shape, default=1) < 1:
+        raise ModelError(f"{what} of shape {shape} holds nothing", hint="every length must be at least 1")
+    if math.prod(shape) > most:
+        raise ModelError(
+            f"{what} of shape {shape} has more than {most} numbers",
+            hint="correct the settings that make it so large, batch_size among them",
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from ristretto.net.op import Array
 
 CLIPPED_BITS = 4
 """How many integer bits below full coverage are considered; beyond, saturation always costs more than it gains."""
+
+_CHOSEN: WeakKeyDictionary[LayerStats, dict[int, FixedPoint]] = WeakKeyDictionary()
 
 F = TypeVar("F", bound=Format)
 
@@ -121,6 +124,11 @@ def fixed_point_for_output(stats: LayerStats, bw: int) -> FixedPoint:
 def fixed_point_for_params(stats: LayerStats, bw: int) -> FixedPoint:
     """Give the format of a layer's weights and bias, of this width, that does least to its output.
 
-    A bias may be far larger than all weights: with few bits it is better clipped than the weights lost.
+    A bias may be far larger than all weights: with few bits it is better clipped than the weights lost. A search asks
+    for the same layer and width in many trials, so the answer is kept.
     """
-    return least(candidates(bw, stats.params.magnitude, stats.weights.magnitude), lambda fmt: params_cost(stats, fmt))
+    known = _CHOSEN.setdefault(stats, {})
+    if bw not in known:
+        formats = candidates(bw, stats.params.magnitude, stats.weights.magnitude)
+        known[bw] = least(formats, lambda fmt: params_cost(stats, fmt))
+    return known[bw]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ristretto.calibrate.sample import MOST_NUMBERS, Sampler
+from ristretto.calibrate.sample import FEWEST_PICTURES, MOST_NUMBERS, MOST_PLACES, Sampler
 
 
 def test_the_first_pictures_are_kept_up_to_the_limit() -> None:
@@ -28,3 +28,18 @@ def test_what_is_kept_is_a_copy() -> None:
     sampler.add(batch)
     batch += 1
     assert sampler.finish().tolist() == [[0, 0, 0, 0]]
+
+
+def test_places_are_a_limit_of_their_own() -> None:
+    wide, narrow = (Sampler(count_places=True) for _ in range(2))
+    for _ in range(40):
+        wide.add(np.zeros((3, 2, 32, 16), np.float32))
+        narrow.add(np.zeros((3, 10), np.float32))
+    assert len(wide.finish()) == MOST_PLACES // 512
+    assert len(narrow.finish()) == 120
+
+
+def test_some_pictures_are_kept_however_many_places_they_have() -> None:
+    sampler = Sampler(count_places=True)
+    sampler.add(np.zeros((20, 1, 128, 128), np.float32))
+    assert len(sampler.finish()) == FEWEST_PICTURES

@@ -184,12 +184,17 @@ def test_mean_file_of_the_wrong_shape(workshop: Workshop) -> None:
     mean = workshop.folder / "mean.binaryproto"
     mean.write_bytes(blob.SerializeToString())
     workshop.change("scale: 0.00390625", f'scale: 0.00390625 mean_file: "{mean}"')
-    refuse(workshop, "mean.binaryproto", "(3, 28, 28)", "(1, 28, 28)")
+    refuse(workshop, "mean.binaryproto", "3x28x28", "1x28x28")
 
 
 def test_net_without_a_score(workshop: Workshop) -> None:
-    workshop.change('top: "loss"', 'top: "aloss"')
-    refuse(workshop, "aloss", "score")
+    text = workshop.model.read_text("utf-8")
+    workshop.model.write_text(text[: text.index("# The share of digits")], "utf-8")
+    refuse(workshop, "no score", "Accuracy", "--score")
+
+
+def test_a_score_that_is_no_output(workshop: Workshop) -> None:
+    refuse(workshop, "no output blob 'accuracy_top5'", "accuracy, loss", score="accuracy_top5")
 
 
 def test_net_without_data(workshop: Workshop, repo: Path) -> None:

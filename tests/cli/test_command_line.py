@@ -211,7 +211,15 @@ def test_wrong_usage_exits_with_2(words: list[str]) -> None:
 def test_an_interrupt_leaves_no_file(lenet: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "q.prototxt"
     words = command("quantize", *files(lenet), "--model_quantized", out, "--iterations", "4000")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    process = subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Where the tests themselves run in the background, the shell has made them, and so this child, deaf to SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
         deadline = time.monotonic() + 60
         while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -219,6 +227,8 @@ def test_an_interrupt_leaves_no_file(lenet: dict[str, str], tmp_path: Path) -> N
         time.sleep(1)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "interrupted" in stderr
     assert "Traceback" not in stderr

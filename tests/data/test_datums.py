@@ -179,8 +179,9 @@ def test_settings_that_make_no_sense_are_refused(make_lmdb: MakeLmdb, settings: 
 
 def test_mean_file_that_does_not_fit_is_refused(tmp_path: Path, make_lmdb: MakeLmdb) -> None:
     path = make_lmdb(plain(3))
-    message = refused(path, mean_file=str(mean_file(tmp_path, (1, 1, 3, 2)))).message
-    assert "mean_file of the shape 1x3x2 for a picture of the shape 1x2x2" in message
+    wrong = mean_file(tmp_path, (1, 1, 3, 2))
+    message = refused(path, mean_file=str(wrong)).message
+    assert f"mean_file {wrong} of the shape 1x3x2 for a picture of the shape 1x2x2" in message
     assert (
         "mean_file stands beside" in refused(path, mean_file=f"{tmp_path}/mean.binaryproto", mean_value=(1.0,)).message
     )

@@ -163,10 +163,10 @@ def test_settings_that_make_no_sense_are_refused(transform: Transform, says: str
             Transform(mean_file="m"),
             (3, 4, 4),
             (3, 4, 5),
-            "mean_file of the shape 3x4x4 for a picture of the shape 3x4x5",
+            "mean_file m of the shape 3x4x4 for a picture of the shape 3x4x5",
         ),
-        (Transform(mean_file="m", crop_size=2), (3, 2, 2), (3, 4, 4), "mean_file of the shape 3x2x2"),
-        (Transform(mean_file="m"), (1, 4, 4), (3, 4, 4), "mean_file of the shape 1x4x4"),
+        (Transform(mean_file="m", crop_size=2), (3, 2, 2), (3, 4, 4), "mean_file m of the shape 3x2x2"),
+        (Transform(mean_file="m"), (1, 4, 4), (3, 4, 4), "mean_file m of the shape 1x4x4"),
     ],
 )
 def test_what_does_not_fit_the_picture_is_refused(

@@ -22,7 +22,7 @@ def net(*layers: Layer) -> Net:
 
 
 def added(shape: tuple[int, ...] = (4, 3), labels: tuple[int, ...] = (4,), *, source: Net | None = None) -> Net:
-    return AddAccuracy("label", {"data": shape, "label": labels})(source or net(DATA, PROB))
+    return AddAccuracy("label", {"data": shape, "label": labels, "truth": labels})(source or net(DATA, PROB))
 
 
 def test_the_score_is_that_of_the_output() -> None:
@@ -54,7 +54,8 @@ def test_of_two_outputs_alike_none_is_chosen() -> None:
 
 def test_a_net_with_a_score_is_left_alone() -> None:
     truth = Layer("truth", Input(shapes=((4,),)), tops=("truth",))
-    plain = net(DATA, truth, PROB, Layer("top1", Accuracy(), ("prob", "truth"), ("top1",)))
+    other = Layer("other", Softmax(), ("data",), ("other",))
+    plain = net(DATA, truth, PROB, other, Layer("top1", Accuracy(), ("other", "truth"), ("top1",)))
     assert added(source=plain) is plain
 
 
