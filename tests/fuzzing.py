@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -216,8 +216,10 @@ layer {
 """
 _V1 = """
 name: "old"
-layers { name: "data" type: DATA top: "data" top: "label" data_param { source: "lmdb" batch_size: 2 scale: 0.01 backend: LMDB } }
-layers { name: "conv" type: CONVOLUTION bottom: "data" top: "conv" blobs_lr: 1 blobs_lr: 2 weight_decay: 1 weight_decay: 0
+layers { name: "data" type: DATA top: "data" top: "label"
+  data_param { source: "lmdb" batch_size: 2 scale: 0.01 backend: LMDB } }
+layers { name: "conv" type: CONVOLUTION bottom: "data" top: "conv"
+  blobs_lr: 1 blobs_lr: 2 weight_decay: 1 weight_decay: 0
   convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
 layers { name: "pool" type: POOLING bottom: "conv" top: "pool" pooling_param { pool: AVE kernel_size: 3 stride: 2 } }
 layers { name: "fc" type: INNER_PRODUCT bottom: "pool" top: "fc" inner_product_param { num_output: 3 } }
@@ -313,12 +315,17 @@ _QUOTED = re.compile(r"\"[^\"]*\"")
 _LAYER = re.compile(r"^layer \{.*?^\}", re.MULTILINE | re.DOTALL)
 
 
-def _change(draw: st.DrawFn, text: str, pattern: re.Pattern[str], give: Any) -> str:
+def _change(draw: st.DrawFn, text: str, pattern: re.Pattern[str], give: Callable[[str], str]) -> str:
     found = list(pattern.finditer(text))
     if not found:
         return text
     match = draw(st.sampled_from(found))
     return text[: match.start()] + give(match.group()) + text[match.end() :]
+
+
+def _quoted(draw: st.DrawFn, text: str) -> Callable[[str], str]:
+    word = draw(st.sampled_from((*_QUOTED.findall(text), *(f'"{word}"' for word in WORDS))))
+    return lambda _: word
 
 
 @st.composite
@@ -336,14 +343,11 @@ def spoilt_texts(draw: st.DrawFn, text: str, most: int = 3) -> str:
                 kind = re.compile(r"type: \"[A-Z]\w*\"")
                 text = _change(draw, text, kind, lambda _: f'type: "{draw(st.sampled_from(TYPES))}"')
             case 7:
-                words = (*(w.strip('"') for w in _QUOTED.findall(text)), *WORDS)
-                text = _change(draw, text, _QUOTED, lambda _: f'"{draw(st.sampled_from(words))}"')
+                text = _change(draw, text, _QUOTED, _quoted(draw, text))
             case 8:
                 text = _change(draw, text, re.compile(r"[{}:\"]"), lambda _: draw(st.sampled_from(("", "{", "}", '"'))))
             case 9:
-                text = _change(
-                    draw, text, re.compile(r"\b\w+_param \{"), lambda b: f"{b} {draw(settings_of(b[:-2]))}"
-                )
+                text = _change(draw, text, re.compile(r"\b\w+_param \{"), lambda b: f"{b} {draw(settings_of(b[:-2]))}")
             case 10:
                 text = _change(draw, text, re.compile(r"\n(?=layer \{)"), lambda n: n + draw(any_layer()))
             case _:
@@ -496,7 +500,9 @@ def _spoil(draw: st.DrawFn, message: Any) -> None:
 
 
 @st.composite
-def commands(draw: st.DrawFn, names: Sequence[str] = ("inspect", "test", "quantize", "fold", "init-weights")) -> list[str]:
+def commands(
+    draw: st.DrawFn, names: Sequence[str] = ("inspect", "test", "quantize", "fold", "init-weights")
+) -> list[str]:
     """Give a command line without its files: a command and its options."""
     name = draw(st.sampled_from(names))
     words = [name]
@@ -572,7 +578,9 @@ def run(words: Sequence[str | Path], outputs: Sequence[Path] = ()) -> Finished:
     return done
 
 
-def chain(folder: Path, command: Sequence[str], model: Path, weights: Path, more: Sequence[str | Path] = ()) -> Finished:
+def chain(
+    folder: Path, command: Sequence[str], model: Path, weights: Path, more: Sequence[str | Path] = ()
+) -> Finished:
     """Run a command with its files."""
     name, *options = command
     out, out_weights = folder / "out.prototxt", folder / "out.caffemodel"
@@ -595,7 +603,7 @@ def rewrite_lmdb(folder: Path, records: Sequence[bytes]) -> None:
 
     shutil.rmtree(folder / "lmdb")
     (folder / "lmdb").mkdir()
-    with lmdb.open(str(folder / "lmdb"), map_size=1 << 24, lock=False) as database:
-        with database.begin(write=True) as transaction:
-            for number, record in enumerate(records):
-                transaction.put(f"{number:08d}".encode(), record)
+    path = str(folder / "lmdb")
+    with lmdb.open(path, map_size=1 << 24, lock=False) as database, database.begin(write=True) as transaction:
+        for number, record in enumerate(records):
+            transaction.put(f"{number:08d}".encode(), record)

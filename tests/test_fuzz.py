@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from tests import fuzzing
 from tests.fuzzing import NETS, chain, commands, run, spoilt_bytes, spoilt_messages, spoilt_texts
 
 FACTOR = int(os.environ.get("RISTRETTO_FUZZ", "1"))
-"""By how much more is tried than by default."""
+"""By how much more is tried than by default; several thousand examples with 10."""
 
 
 def examples(count: int) -> settings:
@@ -186,8 +188,8 @@ HUGE_LAYERS = (
     + EIGHT_BITS,
     'type: "ConvolutionRistretto" convolution_param { num_output: 1 kernel_size: 3 dilation: 50000 pad: 50000 }'
     + EIGHT_BITS,
-    'type: "ConvolutionRistretto" convolution_param { num_output: 1 kernel_size: 3000 pad: 1500 }' + EIGHT_BITS,
-    'type: "ConvolutionRistretto" convolution_param { num_output: 1 kernel_size: 200 pad: 300 }' + EIGHT_BITS,
+    'type: "ConvolutionRistretto" convolution_param { num_output: 1 kernel_size: 1000 pad: 500 }' + EIGHT_BITS,
+    'type: "ConvolutionRistretto" convolution_param { num_output: 1 kernel_size: 64 pad: 64 }' + EIGHT_BITS,
     'type: "DeconvolutionRistretto" convolution_param { num_output: 1 kernel_size: 1 stride: 100000 pad: 150000 }'
     + EIGHT_BITS,
     'type: "DeconvolutionRistretto" convolution_param { num_output: 1 kernel_size: 3000 stride: 1000 }' + EIGHT_BITS,
@@ -228,5 +230,16 @@ def test_what_asks_for_too_much_memory(folder: Path, change: str, executor: str)
 @pytest.mark.parametrize("executor", ["integer", "simulate", "float"])
 def test_layers_that_ask_for_too_much_memory(folder: Path, layer: str, executor: str) -> None:
     text = NETS["plain"].replace('bottom: "pool"', 'bottom: "new"')
-    text = text.replace('layer {\n  name: "fc"', f'layer {{ name: "new" bottom: "pool" top: "new" {layer} }}\nlayer {{\n  name: "fc"')
+    text = text.replace(
+        'layer {\n  name: "fc"', f'layer {{ name: "new" bottom: "pool" top: "new" {layer} }}\nlayer {{\n  name: "fc"'
+    )
     try_all(folder, text, ["test", "--iterations", "1", "--executor", executor], folder / "plain.caffemodel")
+
+
+@pytest.mark.slow
+def test_ten_times_as_much(repo: Path) -> None:
+    words = ["-q", "-p", "no:cacheprovider", "-k", "spoilt or odd_settings", str(Path(__file__))]
+    environment = os.environ | {"RISTRETTO_FUZZ": "10"}
+    command = [sys.executable, "-m", "pytest", *words]
+    done = subprocess.run(command, cwd=repo, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout[-20000:]

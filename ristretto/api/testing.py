@@ -39,7 +39,7 @@ def test(
     executor : str
         One of ``ristretto.execute.EXECUTORS``.
     arithmetic : Arithmetic
-        Where halves go.
+        How numbers are trimmed: where halves go, and which of the original's defects are repeated.
     threads : int or None
         By default one for each core; the result does not depend on it.
     watcher : Watcher or None

@@ -24,8 +24,8 @@ EXAMPLES = """examples:
   ristretto quantize ... --fold folded.caffemodel                 # a net with BatchNorm
 
 Ranges are measured on 10 batches of the net's TRAIN data, scores on its TEST data. The written prototxt differs from
-the source only in layer types and quantization_param blocks; it takes the same caffemodel, in `ristretto test`, in
-the Caffe fork, and as the start of fine-tuning."""
+the source only in layer types and quantization_param blocks (and in the group of a depthwise layer, which the fork must
+be told); it takes the same caffemodel, in `ristretto test`, in the Caffe fork, and as the start of fine-tuning."""
 
 MARGIN_MISSED = 3
 

@@ -31,7 +31,7 @@ class DummySource:
     Raises
     ------
     DataError
-        When a shape holds nothing or far too much, or a filler is unknown or cannot take the shape.
+        When a shape holds far too much, or a filler is unknown or cannot take the shape.
 
     Notes
     -----

@@ -35,7 +35,7 @@ class Executor(ABC):
     keep : collection of str
         Which values a run keeps, as ``LAYER.topK``.
     arithmetic : Arithmetic
-        Where halves go when activations and weights are trimmed.
+        How numbers are trimmed: where halves go, and which of the original's defects are repeated.
 
     Raises
     ------

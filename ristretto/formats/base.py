@@ -68,6 +68,8 @@ class Format(ABC):
 
     name: ClassVar[str]
     """The format's name in messages and reports."""
+    legend: ClassVar[str]
+    """How to read `describe`."""
     covers_bias: ClassVar[bool] = True
     """Whether a layer whose weights have this format trims its bias to it, too."""
     on_one_grid: ClassVar[bool] = True

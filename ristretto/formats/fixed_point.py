@@ -43,6 +43,7 @@ class FixedPoint(Format):
     """
 
     name = "dynamic_fixed_point"
+    legend = "bits.fractional length"
 
     bw: int
     fl: int

@@ -46,6 +46,7 @@ class MiniFloat(Format):
     """
 
     name = "minifloat"
+    legend = "e exponent bits m mantissa bits"
     on_one_grid = False
 
     exp_bits: int

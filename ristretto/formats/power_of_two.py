@@ -39,6 +39,7 @@ class PowerOfTwo(Format):
     """
 
     name = "integer_power_of_2_weights"
+    legend = "±2^least..greatest exponent"
     covers_bias = False
 
     exp_min: int

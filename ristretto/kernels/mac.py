@@ -18,6 +18,14 @@ from ristretto.kernels.trim import shift_round
 Codes = NDArray[Any]
 Pair = tuple[int, int]
 
+SCRATCH = 1 << 24
+"""Numbers that windows are gathered into at a time. A layer of VGG-16 has up to 29 million: it goes in two goes."""
+
+
+def band(pixels: int, terms: int) -> int:
+    """Give how many windows of so many terms are gathered at a time."""
+    return max(1, min(pixels, SCRATCH // terms))
+
 
 @dataclass(frozen=True)
 class Walk:
@@ -103,8 +111,8 @@ class PlainMac:
         pixels = walk.out_shape[1] * walk.out_shape[2]
         pictures = np.ascontiguousarray(x).reshape(len(x), *walk.in_shape)
         out = np.empty((len(x), walk.out_shape[0], pixels), self.out_type)
-        rows = np.empty((pixels, self.weights.shape[1]), np.int16)
-        sums = np.empty((pixels, self.weights.shape[0] // walk.groups), self.sum_type)
+        rows = np.empty((band(pixels, self.weights.shape[1]), self.weights.shape[1]), np.int16)
+        sums = np.empty((len(rows), self.weights.shape[0] // walk.groups), self.sum_type)
         for picture, result in zip(pictures, out, strict=True):
             _multiply_accumulate(
                 picture, self.weights, self.bias, result, rows, sums,
@@ -125,14 +133,17 @@ def choose(walk: Walk, weights: Codes) -> type[PlainMac]:
 
 @kernel
 def gather(
-    picture: Codes, rows: Codes, first: int, channels: int, window: Pair, stride: Pair, pad: Pair, dilation: Pair,
-    across: int,
+    picture: Codes, rows: Codes, start: int, first: int, channels: int, window: Pair, stride: Pair, pad: Pair,
+    dilation: Pair, across: int,
 ) -> None:  # fmt: skip
-    """Copy each window of `channels` channels from `first` on into a row, zero where it leaves the picture."""
+    """Copy each window from the `start`-th on into a row, zero where it leaves the picture.
+
+    A window has `channels` channels, from `first` on.
+    """
     _, height, width = picture.shape
     for pixel in range(rows.shape[0]):
-        top = pixel // across * stride[0] - pad[0]
-        left = pixel % across * stride[1] - pad[1]
+        top = (start + pixel) // across * stride[0] - pad[0]
+        left = (start + pixel) % across * stride[1] - pad[1]
         term = 0
         for channel in range(first, first + channels):
             for i in range(window[0]):
@@ -194,10 +205,13 @@ def _multiply_accumulate(
     outputs = sums.shape[1]
     channels = rows.shape[1] // (window[0] * window[1])
     for group in range(weights.shape[0] // outputs):
-        gather(picture, rows, group * channels, channels, window, stride, pad, dilation, across)
-        _multiply(rows, weights, group * outputs, sums)
-        for output in range(outputs):
-            offset = bias[group * outputs + output]
-            for pixel in range(rows.shape[0]):
-                total = (np.int64(sums[pixel, output]) << lift) + offset
-                out[group * outputs + output, pixel] = shift_round(total, shift, low, high, half_even)
+        for start in range(0, out.shape[1], rows.shape[0]):
+            count = min(rows.shape[0], out.shape[1] - start)
+            gather(picture, rows[:count], start, group * channels, channels, window, stride, pad, dilation, across)
+            _multiply(rows[:count], weights, group * outputs, sums[:count])
+            for output in range(outputs):
+                offset = bias[group * outputs + output]
+                for pixel in range(count):
+                    total = (np.int64(sums[pixel, output]) << lift) + offset
+                    code = shift_round(total, shift, low, high, half_even)
+                    out[group * outputs + output, start + pixel] = code

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ristretto.kernels.jit import kernel
-from ristretto.kernels.mac import Codes, Pair, Walk, gather
+from ristretto.kernels.mac import Codes, Pair, Walk, band, gather
 
 
 class ShiftAccumulate:
@@ -31,7 +31,7 @@ class ShiftAccumulate:
         pixels = walk.out_shape[1] * walk.out_shape[2]
         pictures = np.ascontiguousarray(x).reshape(len(x), *walk.in_shape)
         sums = np.empty((len(x), walk.out_shape[0], pixels), np.int64)
-        rows = np.empty((pixels, self.shifts.shape[1]), np.int64)
+        rows = np.empty((band(pixels, self.shifts.shape[1]), self.shifts.shape[1]), np.int64)
         for picture, result in zip(pictures, sums, strict=True):
             _shift_accumulate(
                 picture, self.shifts, self.masks, result, rows,
@@ -49,12 +49,14 @@ def _shift_accumulate(
     outputs = shifts.shape[0] // groups
     channels = rows.shape[1] // (window[0] * window[1])
     for group in range(groups):
-        gather(picture, rows, group * channels, channels, window, stride, pad, dilation, across)
-        for output in range(group * outputs, (group + 1) * outputs):
-            shift, mask = shifts[output], masks[output]
-            for pixel in range(rows.shape[0]):
-                row = rows[pixel]
-                total = np.int64(0)
-                for k in range(row.size):
-                    total += ((row[k] << shift[k]) ^ mask[k]) - mask[k]
-                sums[output, pixel] = total
+        for start in range(0, sums.shape[1], rows.shape[0]):
+            count = min(rows.shape[0], sums.shape[1] - start)
+            gather(picture, rows[:count], start, group * channels, channels, window, stride, pad, dilation, across)
+            for output in range(group * outputs, (group + 1) * outputs):
+                shift, mask = shifts[output], masks[output]
+                for pixel in range(count):
+                    row = rows[pixel]
+                    total = np.int64(0)
+                    for k in range(row.size):
+                        total += ((row[k] << shift[k]) ^ mask[k]) - mask[k]
+                    sums[output, start + pixel] = total

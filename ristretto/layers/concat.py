@@ -35,7 +35,8 @@ class Concat(Op):
         first = bottoms[0]
         axis = canonical_axis(self.axis, first)
         for other in bottoms:
-            if (*other[:axis], *other[axis + 1 :]) != (*first[:axis], *first[axis + 1 :]):
+            rest = (*other[:axis], *other[axis + 1 :])
+            if len(other) != len(first) or rest != (*first[:axis], *first[axis + 1 :]):
                 raise ModelError(f"bottoms of shapes {first} and {other} cannot be joined along axis {axis}")
         return ((*first[:axis], sum(shape[axis] for shape in bottoms), *first[axis + 1 :]),)
 

@@ -14,6 +14,9 @@ from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
 from ristretto.net.op import Array, Geometry, OnnxNode, Op, Part, Shape
 
+MOST_COLUMNS = 1 << 26
+"""Numbers in the columns that are multiplied at a time: more than any layer of VGG-16 has for one picture."""
+
 
 @dataclass(frozen=True)
 class Convolution(Op):
@@ -129,8 +132,13 @@ class Convolution(Op):
             padded = np.pad(picture, ((0, 0), (ph, ph), (pw, pw)))
             windows = sliding_window_view(padded, (dh * (kh - 1) + 1, dw * (kw - 1) + 1), axis=(1, 2))
             windows = windows[:, ::sh, ::sw, ::dh, ::dw]
-            columns = windows.transpose(0, 3, 4, 1, 2).reshape(self.group, walk.terms, oh * ow)
-            result[...] = np.matmul(rows, columns).reshape(walk.out_shape)
+            # And a few rows of it at a time, where a large kernel would make many columns.
+            few = max(1, MOST_COLUMNS // (walk.terms * self.group * ow))
+            for top in range(0, oh, few):
+                part = windows[:, top : top + few].transpose(0, 3, 4, 1, 2)
+                columns = part.reshape(self.group, walk.terms, -1)
+                sums = np.matmul(rows, columns)
+                result[:, top : top + few] = sums.reshape(self.num_output, -1, ow)
         if self.bias_term:
             y += blobs[1].reshape(-1, 1, 1)
         return (y,)

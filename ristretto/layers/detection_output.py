@@ -74,6 +74,8 @@ class DetectionOutput(Op):
     def infer(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
         """Give (1, 1, rows, 7)."""
         locations, scores, priors = bottoms[:3]
+        if not locations or not scores:
+            raise ModelError(f"locations of shape {locations} and scores of shape {scores} have no axis of pictures")
         pictures = locations[0]
         if len(priors) < 3 or priors[1] != 2 or priors[2] % 4:
             raise ModelError(f"priors of shape {priors}; (1, 2, 4 * priors) is needed")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ristretto.errors import ModelError
 from ristretto.net.filler import Filler
-from ristretto.net.op import MOST_WEIGHTS, Op, Shape, check_size
+from ristretto.net.op import MOST_WEIGHTS, Op, Shape, check_size, check_walk
 from ristretto.net.phase import NetState, Phase, Rule
 from ristretto.net.quant import LayerQuant
 
@@ -211,8 +211,8 @@ class Net:
         Raises
         ------
         ModelError
-            When a layer cannot take the shapes it gets, its weights have other shapes than these call for, or a blob
-            would hold nothing, or more than `MOST_NUMBERS` (weights: `MOST_WEIGHTS`).
+            When a layer cannot take the shapes it gets, its weights have other shapes than these call for, weights
+            would hold nothing, or a blob more than `MOST_NUMBERS` (weights: `MOST_WEIGHTS`).
         """
         known: dict[str, Shape] = {}
         result: dict[str, tuple[Shape, ...]] = {}
@@ -254,7 +254,11 @@ class Net:
             for top, shape in zip(layer.tops, tops, strict=False):
                 check_size(f"its top '{top}'", shape)
             for index, shape in enumerate(wanted):
+                if 0 in shape:
+                    raise ModelError(f"weight blob {index} of shape {shape} holds nothing", hint="is its bottom empty?")
                 check_size(f"weight blob {index}", shape, MOST_WEIGHTS)
+            if bottoms and (walk := layer.op.geometry(bottoms[0])):
+                check_walk(bottoms[0], walk)
         except ModelError as error:
             raise ModelError(error.message, layer=layer.name, hint=error.hint) from error
         if len(layer.tops) > len(tops):

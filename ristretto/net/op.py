@@ -24,6 +24,8 @@ MOST_NUMBERS, MOST_WEIGHTS = 1 << 28, 1 << 27
 """Numbers in a top and in a blob of weights: 1 GiB and half of that as float32. The first top of VGG-16 has 161 million
 at 50 pictures, its largest weights 103 million. What a slip of the finger or a damaged file asks for has far more, and
 must not take the machine down. Weights have less, as onnxruntime holds up to four copies while it is prepared."""
+MOST_TERMS = 1 << 22
+"""Products in one sum. VGG-16's longest sum has 25,088; windows are copied into rows of so many numbers."""
 
 
 class Part(Enum):
@@ -83,6 +85,15 @@ class Geometry:
         """Multiply-accumulates for one picture."""
         channels, height, width = self.out_shape
         return channels * height * width * self.terms
+
+    @property
+    def walked(self) -> tuple[int, int, int]:
+        """Channels, height and width of the picture once it is spread out and padded."""
+        height, width = (
+            (size - 1) * spread + 1 + 2 * max(pad, 0)
+            for size, spread, pad in zip(self.in_shape[1:], self.spread, self.pad, strict=True)
+        )
+        return self.in_shape[0], height, width
 
     @property
     def plain(self) -> Geometry:
@@ -325,8 +336,15 @@ def canonical_axis(axis: int, shape: Shape) -> int:
     return axis % len(shape)
 
 
+def check_walk(bottom: Shape, walk: Geometry) -> None:
+    """Raise a ModelError when a window walks over far too much, or takes in too much at once."""
+    check_size("its padded bottom", (math.prod(bottom) // max(math.prod(walk.in_shape), 1), *walk.walked))
+    if walk.terms > MOST_TERMS:
+        raise ModelError(f"sums of {walk.terms} products, more than {MOST_TERMS}", hint="correct the kernel's size")
+
+
 def check_size(what: str, shape: Shape, most: int = MOST_NUMBERS) -> None:
-    """Raise a ModelError when a blob would hold nothing, or too much.
+    """Raise a ModelError when a blob would hold too much.
 
     Parameters
     ----------
@@ -336,8 +354,6 @@ def check_size(what: str, shape: Shape, most: int = MOST_NUMBERS) -> None:
     most : int
         Numbers.
     """
-    if min(shape, default=1) < 1:
-        raise ModelError(f"{what} of shape {shape} holds nothing", hint="every length must be at least 1")
     if math.prod(shape) > most:
         raise ModelError(
             f"{what} of shape {shape} has more than {most} numbers",

@@ -45,7 +45,13 @@ def quantized(result: Quantized) -> RenderableType:
         f"{search.score_blob}: {search.score.value:.4f}, {_change(search)} the float net's "
         f"{search.baseline.value:.4f}. {verdict} ({search.error_margin:g})."
     )
-    return Group(trials, Text("Formats (bits.fractional length)"), formats, closing)
+    return Group(trials, Text(f"Formats ({_legend(search)})"), formats, closing)
+
+
+def _legend(search: SearchResult) -> str:
+    """Say how the formats that were chosen are written in a table."""
+    places = (fmt for q in search.spec.layers.values() for fmt in (q.layer_in, q.params, q.layer_out))
+    return ", ".join(dict.fromkeys(fmt.legend for fmt in places if fmt))
 
 
 def _change(search: SearchResult) -> str:
@@ -60,7 +66,8 @@ def scores(result: Scores) -> RenderableType:
     lines = []
     for blob, mean in result.outputs.items():
         lines += [f"{blob} = {value:.6g}" for value in mean.reshape(-1)]
-        lines += [f"{name} = {figure:.6g}" for name, figure in result.companions.items() if name.startswith(f"{blob}_")]
+        beside = [(name, figure) for name, figure in result.companions.items() if name.rpartition("_")[0] == blob]
+        lines += [f"{name} = {figure:.6g}" for name, figure in beside]
     return Text("\n".join(lines))
 
 

@@ -16,7 +16,8 @@ class AccuratePreset(Preset):
 
     - An activation's format minimizes the squared error over the histogram of its values; where only ReLUs read an
       output, over what they let through.
-    - That of the weights minimizes the expected squared error of the layer's output, bias included.
+    - That of the weights minimizes the squared error of the layer's output, bias included.
+    - Where an output ranks classes, both first keep as many pictures' first classes alone at the top as they can.
     - What was condensed apart is scored together; while the margin is missed, the ladder whose next wider rung helps
       the score most takes it.
     """

@@ -81,4 +81,7 @@ class TrimmingMode(ABC):
 
     @abstractmethod
     def by_error(self, stats: CalibrationStats, bits: Bits) -> Quants:
-        """Choose formats by squared error, from the ranges of numbers as they are in use."""
+        """Choose formats by what they do to a layer's output, from numbers as they are in use.
+
+        Where the output ranks classes, the places lost come first; else, and among equals, the squared error decides.
+        """

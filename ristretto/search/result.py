@@ -69,7 +69,7 @@ class SearchResult:
     within_margin : bool
         Whether it lies within the margin.
     notes : tuple of str
-        What the user should know: dead layers, widths given back.
+        What the user should know: dead layers.
     """
 
     preset: str

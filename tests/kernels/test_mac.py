@@ -11,7 +11,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ristretto.kernels import mac
 from ristretto.kernels.mac import KERNELS, Epilogue, Walk, choose
+from ristretto.kernels.shift import ShiftAccumulate
 
 LEAST, GREATEST = -(2**15), 2**15 - 1
 
@@ -147,3 +149,20 @@ def test_pictures_may_lie_in_memory_as_they_like(kernel) -> None:
     x = rng.integers(-128, 127, (5, 4, 2, 3), np.int8).transpose(3, 2, 1, 0)
     weights = rng.integers(-128, 127, (8, 3), np.int8).T
     check(kernel, x, weights, rng.integers(-99, 99, 3), walk, Epilogue(0, 5, -128, 127, False))
+
+
+def test_windows_gathered_in_several_goes_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    walk = mac.Walk(2, (4, 7, 6), (6, 7, 6), (3, 3), (1, 1), (1, 1), (1, 1))
+    weights = rng.integers(-9, 10, (6, 18)).astype(np.int8)
+    x = rng.integers(-128, 128, (2, 4, 7, 6)).astype(np.int8)
+    end = mac.Epilogue(0, 3, -128, 127, half_even=False)
+    bias = np.arange(6, dtype=np.int64)
+    results, sums = [], []
+    for scratch in (mac.SCRATCH, 100, 1):
+        monkeypatch.setattr(mac, "SCRATCH", scratch)
+        results.append(mac.PlainMac(walk, weights, bias, end, np.dtype(np.int8), np.dtype(np.int32)).run(x))
+        sums.append(ShiftAccumulate(walk, weights).run(x))
+    for found in (results, sums):
+        np.testing.assert_array_equal(found[1], found[0])
+        np.testing.assert_array_equal(found[2], found[0])

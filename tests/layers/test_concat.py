@@ -41,6 +41,7 @@ def test_bottoms_stand_one_behind_the_other(layer, check, rng, settings, shapes,
     ("axis", "shapes", "fault"),
     [
         (1, [(1, 2, 3), (1, 2, 4)], "cannot be joined along axis 1"),
+        (1, [(1, 2), (1,)], "cannot be joined along axis 1"),
         (1, [(1, 2, 3), (1, 2)], "cannot be joined along axis 1"),
         (0, [(2, 3), (2, 4)], "cannot be joined along axis 0"),
         (2, [(2, 3)], "axis 2"),

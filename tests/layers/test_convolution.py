@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ristretto.errors import ModelError
-from ristretto.layers import Convolution
+from ristretto.layers import Convolution, convolution
 from ristretto.net import Part
 
 TEXT = 'type: "Convolution" convolution_param {{ {} }}'
@@ -116,3 +116,14 @@ def test_bottoms_that_do_not_go_are_named(misfit, op, shape, fault) -> None:
 def test_it_is_quantized_as_a_convolution(layer) -> None:
     op = layer(TEXT.format("num_output: 2 kernel_size: 3"))
     assert (op.quantized_type, op.part) == ("ConvolutionRistretto", Part.CONV_PARAMS)
+
+
+def test_columns_a_few_rows_at_a_time_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    op, rng = Convolution(4, (3, 2), stride=(2, 1), pad=(1, 1), group=2), np.random.default_rng(3)
+    # Small whole numbers: their sums are exact in any order.
+    x = rng.integers(-9, 10, (2, 4, 9, 5)).astype(np.float64)
+    blobs = [rng.integers(-9, 10, shape).astype(np.float64) for shape in op.blob_shapes([x.shape])]
+    whole = op.forward([x], blobs)[0]
+    for columns in (200, 1):
+        monkeypatch.setattr(convolution, "MOST_COLUMNS", columns)
+        np.testing.assert_array_equal(op.forward([x], blobs)[0], whole)

@@ -207,3 +207,23 @@ def test_a_quantized_layer_has_the_forks_type() -> None:
     assert Layer("c", Convolution(1, (1, 1))).type == "Convolution"
     assert Layer("c", Convolution(1, (1, 1)), quant=quant).type == "ConvolutionRistretto"
     assert Layer("i", InnerProduct(1), quant=quant).type == "FcRistretto"
+
+
+@pytest.mark.parametrize(
+    ("op", "fault"),
+    [
+        (Convolution(1 << 24, (1, 1), bias_term=False), r"its top 'y' of shape \(2, 16777216, 4, 4\) has more than"),
+        (InnerProduct(1 << 22), r"weight blob 0 of shape \(4194304, 48\) has more than 134217728 numbers"),
+        (Convolution(1, (1, 1), stride=(20000, 20000), pad=(10000, 10000)), "its padded bottom of shape"),
+        (Convolution(1, (2000, 2000), pad=(1000, 1000)), "sums of 12000000 products"),
+    ],
+)
+def test_what_no_machine_holds_is_named(op: Op, fault: str) -> None:
+    with pytest.raises(ModelError, match=f"layer 'big': {fault}"):
+        net(layer("big", op, "data", "y")).shapes({})
+
+
+def test_weights_without_numbers_are_named() -> None:
+    empty = Net("net", (layer("x", Input(((2, 0, 4, 4),)), "", "x"), layer("c", Convolution(1, (1, 1)), "x", "c")))
+    with pytest.raises(ModelError, match="layer 'c': weight blob 0 of shape"):
+        empty.for_phase(Phase.TEST).shapes({"x": (2, 0, 4, 4)})
