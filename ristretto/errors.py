@@ -4,6 +4,9 @@ Every error that a user can cause is a `RistrettoError`; the command line prints
 exits 1. Anything else is a defect of this package.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class RistrettoError(Exception):
     """Base of all errors that this package raises on purpose.
@@ -62,3 +65,26 @@ class SearchError(RistrettoError):
 
 class OutputError(RistrettoError):
     """A result that cannot be written where the user wants it."""
+
+
+@contextmanager
+def in_layer(name: str, what: str = "") -> Iterator[None]:
+    """Name the layer in an error about its settings, its weights or the numbers that it meets.
+
+    Parameters
+    ----------
+    name : str
+        The layer's name.
+    what : str
+        What of it the error is about, where its message does not say so.
+
+    Raises
+    ------
+    ModelError
+        In place of a `ModelError` or `FormatError` raised inside.
+    """
+    try:
+        yield
+    except (ModelError, FormatError) as error:
+        message = f"{what}: {error.message}" if what else error.message
+        raise ModelError(message, layer=name, hint=error.hint) from error

@@ -13,6 +13,7 @@ import pytest
 from ristretto import api
 from ristretto.caffe.prototxt import read_text
 from ristretto.caffe.schema import message_class
+from ristretto.errors import RistrettoError
 from ristretto.net import Phase
 
 
@@ -84,3 +85,21 @@ def test_quantize_passes_notes_on_and_keeps_every_other_byte(model: Path, weight
     assert read_text(model) == result.text
     blocks = result.encoded().split(b"quantization_param {")
     assert len(blocks) == 1 + len(result.result.spec.layers)
+
+
+@pytest.mark.parametrize(
+    ("verb", "option", "known"),
+    [
+        (api.quantize, {"preset": "quick"}, "accurate, original"),
+        (api.quantize, {"trimming_mode": "posit"}, "dynamic_fixed_point, minifloat"),
+        (api.test, {"executor": "hardware"}, "integer, simulate, float"),
+    ],
+    ids=["preset", "trimming mode", "executor"],
+)
+def test_an_unknown_name_is_refused_before_any_work(
+    verb: Callable[..., Any], option: dict[str, str], known: str, tmp_path: Path
+) -> None:
+    (name,) = option.values()
+    with pytest.raises(RistrettoError, match=f"is called '{name}'") as caught:
+        verb(tmp_path / "none.prototxt", tmp_path / "none.caffemodel", **option)
+    assert known in caught.value.hint

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ristretto.api.loading import load, open_data, pass_on
+from ristretto.api.loading import load, pass_on, undeclared_shapes
 from ristretto.api.watch import Silent, Watcher
 from ristretto.caffe.caffemodel import encode_weights
-from ristretto.net import Net, Phase, Shape
+from ristretto.net import Net, Phase
 from ristretto.passes import InitWeights
 
 
@@ -57,9 +56,7 @@ def init_weights(model: str | Path, *, seed: int = 0, watcher: Watcher | None = 
     read, whole = load(model)
     pass_on(read, watcher)
     test = whole.for_phase(Phase.TEST)
-    sourced = [layer for layer in test.data_layers if layer.op.declared_shape(0) is None]
-    inputs: Mapping[str, Shape] = open_data(read, sourced, Phase.TEST).shapes if sourced else {}
-    net = InitWeights(seed, inputs)(test)
+    net = InitWeights(seed, undeclared_shapes(read, test, Phase.TEST))(test)
     if bare := [layer.name for layer in net if layer.op.part and layer.blobs and not layer.blobs[0].any()]:
         others = f" and of {len(bare) - 1} more layers" if len(bare) > 1 else ""
         watcher.note(f"the weights of layer '{bare[0]}'{others} are all 0: they have no weight_filler")

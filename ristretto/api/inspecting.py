@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ristretto.api.loading import load, open_data
+from ristretto.api.loading import load, undeclared_shapes
 from ristretto.errors import DataError
 from ristretto.net import Layer, LayerQuant, Net, Phase, Shape
 
@@ -77,12 +77,10 @@ def inspect(model: str | Path, weights: str | Path | None = None, *, phase: Phas
     """
     read, whole = load(model, weights)
     net = whole.for_phase(phase)
-    sourced = [layer for layer in net.data_layers if layer.op.declared_shape(0) is None]
     notes = list(read.notes)
-    inputs: Mapping[str, Shape] = {}
     shapes: Mapping[str, tuple[Shape, ...]] | None
     try:
-        inputs = open_data(read, sourced, phase).shapes if sourced else {}
+        inputs = undeclared_shapes(read, net, phase)
     except DataError as error:
         notes.append(f"shapes are unknown: {error.message}")
         shapes = None

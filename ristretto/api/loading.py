@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from ristretto.api.watch import Watcher
 from ristretto.caffe.reader import Model, load_weights, read_model
 from ristretto.data import BatchSource, open_sources
-from ristretto.net import Layer, Net, Phase
+from ristretto.errors import RistrettoError
+from ristretto.net import Layer, Net, Phase, Shape
+
+T = TypeVar("T")
 
 
 def load(model: str | Path, weights: str | Path | None = None) -> tuple[Model, Net]:
@@ -33,6 +37,25 @@ def load(model: str | Path, weights: str | Path | None = None) -> tuple[Model, N
 def open_data(read: Model, layers: Sequence[Layer], phase: Phase) -> BatchSource:
     """Open the data of a net's data layers; relative paths are looked for from the prototxt's folder on, too."""
     return open_sources(layers, phase=phase, search_path=(read.path.parent,))
+
+
+def undeclared_shapes(read: Model, net: Net, phase: Phase) -> Mapping[str, Shape]:
+    """Give the shapes that the data decide, by blob; nothing is opened where the prototxt declares all of them."""
+    sourced = [layer for layer in net.data_layers if layer.op.declared_shape(0) is None]
+    return open_data(read, sourced, phase).shapes if sourced else {}
+
+
+def chosen(what: str, name: str, known: Mapping[str, T]) -> T:
+    """Look up what a name stands for.
+
+    Raises
+    ------
+    RistrettoError
+        When it stands for nothing.
+    """
+    if name not in known:
+        raise RistrettoError(f"no {what} is called '{name}'", hint=f"there are: {', '.join(known)}")
+    return known[name]
 
 
 def pass_on(read: Model, watcher: Watcher) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ristretto.api.feeding import open_calibration, open_test
 from ristretto.api.folding import fold_net, hint_at_folding
-from ristretto.api.loading import load, pass_on
+from ristretto.api.loading import chosen, load, pass_on
 from ristretto.api.watch import Silent, Watcher
 from ristretto.caffe.caffemodel import encode_weights
 from ristretto.caffe.prototxt import encode
@@ -114,6 +114,7 @@ def quantize(
         Whatever is wrong with the files, the data or the options.
     """
     watcher, threads = watcher or Silent(), threads or default_threads()
+    rule, mode = chosen("preset", preset, PRESETS), chosen("trimming mode", trimming_mode, MODES)
     read, whole = load(model, weights)
     pass_on(read, watcher)
     whole = QuantizeLayers(FLOAT)(whole)
@@ -121,14 +122,13 @@ def quantize(
         whole = fold_net(whole, watcher)
     else:
         hint_at_folding(whole, watcher)
-    chosen = PRESETS[preset]
     # Pictures may be prepared for the measurement alone.
     for_test = preparation if data is not None or calibration_data is None else AS_WRITTEN
     test, opened = open_test(read, whole, watcher, data=data, preparation=for_test)
     goal = _goal(test, score_blob, error_margin)
     source = CachedSource(opened, CACHE_BYTES)
     calibrated, training = open_calibration(
-        read, whole, source, chosen.calibration_phase, watcher, data=calibration_data, preparation=preparation
+        read, whole, source, rule.calibration_phase, watcher, data=calibration_data, preparation=preparation
     )
     stats = _measure(calibrated, training, threads, watcher)
 
@@ -139,7 +139,7 @@ def quantize(
         mean, argmax = scores.outputs[goal.blob], scores.companions.get(f"{goal.blob}_argmax")
         return Score(float(mean.reshape(-1)[0]), argmax)
 
-    result = run_search(test, stats, chosen, MODES[trimming_mode], scorer, goal, report=watcher.trial)
+    result = run_search(test, stats, rule, mode, scorer, goal, report=watcher.trial)
     for note in result.notes:
         watcher.note(note)
     net = QuantizeLayers(result.spec)(whole)
@@ -157,13 +157,13 @@ def _goal(net: Net, wanted: str | None, error_margin: float) -> Goal:
         known = ", ".join(kinds) or "none"
         raise SearchError(f"net '{net.name}' has no output blob '{wanted}'", hint=f"its output blobs in TEST: {known}")
     accuracies, losses = ([blob for blob, kind in kinds.items() if kind is wish] for wish in (True, False))
-    chosen = [wanted] if wanted is not None else accuracies[:1] or losses[:1]
-    if not chosen:
+    names = [wanted] if wanted is not None else accuracies[:1] or losses[:1]
+    if not names:
         raise SearchError(
             f"net '{net.name}' has no score in the TEST phase",
             hint="add an Accuracy layer, or name an output blob with --score",
         )
-    return Goal(chosen[0], error_margin, higher_is_better=kinds[chosen[0]] is not False)
+    return Goal(names[0], error_margin, higher_is_better=kinds[names[0]] is not False)
 
 
 def _measure(net: Net, source: BatchSource, threads: int, watcher: Watcher) -> CalibrationStats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ristretto.api.feeding import open_test
-from ristretto.api.loading import load, pass_on
+from ristretto.api.loading import chosen, load, pass_on
 from ristretto.api.watch import Silent, Watcher
 from ristretto.data import AS_WRITTEN, Preparation
 from ristretto.execute import EXECUTORS, Scores, default_threads, score
@@ -49,11 +49,17 @@ def test(
     -------
     Scores
         The mean of every output blob.
+
+    Raises
+    ------
+    RistrettoError
+        Whatever is wrong with the files, the data or the options.
     """
     watcher, threads = watcher or Silent(), threads or default_threads()
+    kind = chosen("executor", executor, EXECUTORS)
     read, whole = load(model, weights)
     pass_on(read, watcher)
     net, source = open_test(read, whole, watcher, data=data, preparation=preparation)
-    prepared = EXECUTORS[executor](net, source.shapes, arithmetic=arithmetic)
+    prepared = kind(net, source.shapes, arithmetic=arithmetic)
     with watcher.stage("scoring", iterations) as advance:
         return score(prepared, source.batches(iterations), threads=threads, progress=advance)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ristretto.caffe.schema import message_class
 from ristretto.errors import DataError
 
+FOUR_NUMBERS = ("num", "channels", "height", "width")
+"""How old files spell a shape."""
 MEAN_HINT = "a mean file is a binary BlobProto, as Caffe's compute_image_mean writes it"
 
 
@@ -113,10 +115,11 @@ def read_mean(path: str | Path) -> NDArray[np.float32]:
         message = message_class("BlobProto").FromString(content)
     except DecodeError as error:
         raise DataError(f"mean file {path} is truncated or no BlobProto", hint=MEAN_HINT) from error
-    if message.HasField("shape"):
-        shape = tuple(message.shape.dim)
+    # Caffe's order: the four numbers of old files come first where both stand.
+    if any(map(message.HasField, FOUR_NUMBERS)) or not message.HasField("shape"):
+        shape = tuple(getattr(message, name) for name in FOUR_NUMBERS)
     else:
-        shape = (message.num, message.channels, message.height, message.width)
+        shape = tuple(message.shape.dim)
     # Caffe prefers the doubles, and narrows them.
     values = message.double_data or message.data
     named = "x".join(map(str, shape))

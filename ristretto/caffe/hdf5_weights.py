@@ -41,7 +41,8 @@ def read_hdf5(path: str | Path) -> dict[str, tuple[Blob, ...]]:
     """
     layer = ""
     try:
-        with h5py.File(path, "r") as file:
+        # Without a lock: the file may lie on a medium that has none.
+        with h5py.File(path, "r", locking=False) as file:
             data = _member(file, "data")
             if not isinstance(data, h5py.Group):
                 what = "a solverstate" if "history" in file else "without the group '/data'"

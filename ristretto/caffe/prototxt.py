@@ -19,6 +19,8 @@ from ristretto.caffe.walk import QUANTIZATION, SETTINGS, TOP, TYPE, UnknownField
 from ristretto.errors import PrototxtError
 
 _FIRST_BYTES = 1 << 16
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""The first bytes of a text in UTF-16."""
 SOLVER_FIELDS = ("net", "train_net", "base_lr", "solver_type")
 """What a solver says and a net does not."""
 
@@ -167,7 +169,7 @@ def read_text(path: str | Path) -> str:
     try:
         with open(path, "rb") as file:
             data = file.read(_FIRST_BYTES)
-            if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            if data.startswith(UTF_16):
                 raise PrototxtError(f"{path} is in UTF-16", hint="convert it to UTF-8")
             if b"\0" in data:
                 raise PrototxtError(f"{path} is a binary file, not a prototxt", hint=_WRONG_FILE)

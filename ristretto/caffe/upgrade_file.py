@@ -8,13 +8,11 @@ from pathlib import Path
 from ristretto.caffe.binary_file import HDF5, is_text, map_file
 from ristretto.caffe.hdf5_weights import read_hdf5
 from ristretto.caffe.printer import print_message
-from ristretto.caffe.prototxt import encode, parse, read_text, scan
+from ristretto.caffe.prototxt import UTF_16, encode, parse, read_text, scan
 from ristretto.caffe.upgrade import Change, upgrade_net, upgrade_solver
 from ristretto.caffe.upgrade_weights import packed_weights, upgrade_caffemodel
 from ristretto.caffe.wire import Piece
 from ristretto.errors import ModelError
-
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 PRINTED = "comments and spacing of the file are not kept"
 

@@ -119,8 +119,7 @@ def calibrate(
     versions = sorted({*read.values(), *final.values(), *(f"{layer.name}.top0" for layer in layers)})
     executor = FloatExecutor(net, inputs, keep=versions)
     found = {version: Accumulator() for version in versions}
-    kept = {version: Sampler() for version in read.values()}
-    made = {f"{layer.name}.top0": Sampler(count_places=True) for layer in layers}
+    samplers = {layer.name: Sampler() for layer in layers}
     count = 0
     for run in in_order(executor.run, batches, threads, progress):
         count += 1
@@ -130,12 +129,12 @@ def calibrate(
                 name, _, top = version.rpartition(".")
                 raise ModelError(f"{top} is not finite for some picture", layer=name, hint="do weights and data fit?")
             found[version].add(value)
-            for samplers in (kept, made):
-                if version in samplers:
-                    samplers[version].add(value)
+        for name, sampler in samplers.items():
+            sampler.add(run.kept[read[name]], run.kept[f"{name}.top0"])
     if not count:
         raise DataError("no batch to calibrate with", hint="ask for at least one batch")
     spread = {version: accumulator.finish() for version, accumulator in found.items()}
+    samples = {name: sampler.finish() for name, sampler in samplers.items()}
     return CalibrationStats(
         {
             layer.name: LayerStats(
@@ -146,7 +145,8 @@ def calibrate(
                 final_out=spread[final[layer.tops[0]]].range,
                 rectified=_rectified(net, layer),
                 ranked=any(reader.op.higher_is_better for reader in net.consumers(layer)),
-                **_samples(kept[read[layer.name]], made[f"{layer.name}.top0"]),
+                sample_in=samples[layer.name][0],
+                sample_out=samples[layer.name][1],
             )
             for layer in layers
         },
@@ -160,10 +160,3 @@ def _rectified(net: Net, layer: Layer) -> bool:
     return bool(readers) and all(
         reader.op.rectifies or (reader.op.commutes_with_relu and _rectified(net, reader)) for reader in readers
     )
-
-
-def _samples(layer_in: Sampler, layer_out: Sampler) -> dict[str, Array]:
-    """Give input and output of the same pictures."""
-    x, y = layer_in.finish(), layer_out.finish()
-    count = min(len(x), len(y))
-    return {"sample_in": x[:count], "sample_out": y[:count]}

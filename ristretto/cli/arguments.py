@@ -90,3 +90,8 @@ def chosen_arithmetic(arguments: argparse.Namespace) -> Arithmetic:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON too; '-' for standard output")
+
+
+def json_files(arguments: argparse.Namespace) -> list[str]:
+    """Give the file that ``--json`` names, if it names one."""
+    return [] if arguments.json in (None, "-") else [arguments.json]

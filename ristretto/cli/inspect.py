@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ristretto import api
-from ristretto.cli.arguments import add_json, add_model
+from ristretto.cli.arguments import add_json, add_model, json_files
 from ristretto.cli.output import show
 from ristretto.net import Phase
 from ristretto.outputs import Outputs
@@ -32,9 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; give its exit code."""
-    files = [arguments.json] if arguments.json not in (None, "-") else []
     inputs = [path for path in (arguments.model, arguments.weights) if path]
-    with Outputs(files, inputs=inputs) as outputs:
+    with Outputs(json_files(arguments), inputs=inputs) as outputs:
         result = api.inspect(arguments.model, arguments.weights, phase=Phase(arguments.phase))
         show(terminal.inspection(result), plain.inspection(result), arguments.json, outputs)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ristretto import api
-from ristretto.cli.arguments import add_json, add_model, add_running, chosen_arithmetic, percentage
+from ristretto.cli.arguments import add_json, add_model, add_running, chosen_arithmetic, json_files, percentage
 from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
 from ristretto.cli.output import note_gpu, show
 from ristretto.cli.watch import TerminalWatcher
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; give its exit code."""
     note_gpu(arguments.gpu)
-    files = [arguments.model_quantized] + ([arguments.json] if arguments.json not in (None, "-") else [])
+    files = [arguments.model_quantized, *json_files(arguments)]
     files += [arguments.fold] if arguments.fold else []
     with Outputs(files, inputs=[arguments.model, arguments.weights, *data_paths(arguments)]) as outputs:
         result = api.quantize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ristretto import api
-from ristretto.cli.arguments import add_json
+from ristretto.cli.arguments import add_json, json_files
 from ristretto.cli.output import show
 from ristretto.outputs import Outputs
 from ristretto.report import plain, terminal
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; give its exit code."""
-    files = [arguments.result] + ([arguments.json] if arguments.json not in (None, "-") else [])
+    files = [arguments.result, *json_files(arguments)]
     with Outputs(files, inputs=[arguments.source]) as outputs:
         upgraded = api.upgrade(arguments.source)
         outputs.write(arguments.result, *upgraded.pieces)

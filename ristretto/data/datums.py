@@ -131,7 +131,7 @@ def _open_records(backend: str, path: Path) -> Records:
     held = held_by(path)
     if held not in (None, backend):
         raise DataError(
-            f"backend is {backend}, and {path} holds an {held}", hint=f"write 'backend: {held}' in data_param"
+            f"backend is {backend}, and {path} is of the kind {held}", hint=f"write 'backend: {held}' in data_param"
         )
     return BACKENDS[backend](path)
 

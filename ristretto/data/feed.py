@@ -142,7 +142,7 @@ def feed(
         if not fits:
             raise DataError(
                 f"{path} gives the blob '{blob.name}' the shape {got}, and the net asks for {blob.shape}",
-                hint="resize or crop the pictures (--resize_height, --resize_width, --crop_size)",
+                hint="crop the pictures (--crop_size), or resize those that are files of their own (--resize_height)",
             )
     dummies = [layer for layer in layers if layer not in fed]
     return MergedSource([source, open_sources(dummies, phase=phase)]) if dummies else source
@@ -177,7 +177,7 @@ class _Feeder:
         path, name = self.path, self.path.name.lower()
         if path.is_dir():
             if held_by(path):
-                return self._from_pictures(open_database(path, self.transform))
+                return self._from_database()
             entries, labelled = read_folder(path)
             return self._from_pictures(FilePictures(str(path), entries, self._reading()), labelled=labelled)
         if name.endswith((".npy", ".npz")):
@@ -185,12 +185,23 @@ class _Feeder:
         if name.endswith(HDF5_SUFFIXES):
             return self._from_table(Hdf5Table(str(path), [path]))
         if name.endswith(".mdb"):
-            return self._from_pictures(open_database(path, self.transform))
+            return self._from_database()
         if name.endswith(".txt"):
             if _lists_hdf5(path):
                 return self._from_table(Hdf5Table(str(path), read_file_list(path, self.lookup)))
             return self._from_pictures(FilePictures(str(path), read_list(path, self.lookup), self._reading()))
         raise DataError(f"{path} is of no known kind", hint=f"it may be {ACCEPTED}")
+
+    def _from_database(self) -> BatchSource:
+        self._refuse_resizing()
+        return self._from_pictures(open_database(self.path, self.transform))
+
+    def _refuse_resizing(self) -> None:
+        if self.preparation.resize_height:
+            raise DataError(
+                f"{self.path} holds no picture files, and only those are resized",
+                hint="leave --resize_height and --resize_width out; --crop_size takes a part of each picture",
+            )
 
     def _from_pictures(self, pictures: Pictures, *, labelled: bool = True) -> BatchSource:
         more = [blob.name for blob in self.others if blob.name != self.labels]
@@ -209,6 +220,7 @@ class _Feeder:
         return PictureSource(pictures, self.pictures.batch_size, tops, self.transformer)
 
     def _from_table(self, table: Table) -> BatchSource:
+        self._refuse_resizing()
         pictures = self.pictures
         columns = {pictures.name: Column(self._array(table, pictures.name, PICTURES), pictures.batch_size)}
         declared = pictures.shape is not None and len(pictures.shape) == 4

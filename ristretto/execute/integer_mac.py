@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ristretto.errors import FormatError, ModelError
+from ristretto.errors import in_layer
 from ristretto.execute.trim_step import WIDEST_CODE, TrimStep, in_codes, kernel_shift
 from ristretto.execute.values import Coded, State, real
 from ristretto.formats import Arithmetic, FixedPoint
@@ -94,10 +94,8 @@ def integer_step(layer: Layer, bottom: Shape, arithmetic: Arithmetic) -> Integer
         return None
     if max(layer_in.bw, params.bw) > WIDEST_CODE:
         return None
-    try:
+    with in_layer(layer.name, "its weights"):
         blobs = [params.encode(blob, arithmetic) for blob in layer.blobs]
-    except FormatError as error:
-        raise ModelError(f"its weights: {error.message}", layer=layer.name, hint=error.hint) from error
     rows = layer.op.weight_rows(blobs[0], geometry)
     bias = blobs[1].reshape(-1) if len(blobs) > 1 else np.zeros(len(rows), np.int64)
     sums = Sums.plan(rows, bias, layer_in, layer_out, params)

@@ -6,10 +6,12 @@ import math
 
 import numpy as np
 
+from ristretto.errors import in_layer
 from ristretto.execute.integer_mac import EXACT_BITS, walk_of
 from ristretto.execute.trim_step import WIDEST_CODE, TrimStep, in_codes
 from ristretto.execute.values import Coded, State, real
 from ristretto.formats import Arithmetic, FixedPoint, PowerOfTwo
+from ristretto.kernels.mac import Codes
 from ristretto.kernels.shift import ShiftAccumulate
 from ristretto.net import Layer, Shape
 
@@ -23,6 +25,11 @@ def shift_step(layer: Layer, bottom: Shape, arithmetic: Arithmetic) -> IntegerSh
         With all three formats.
     bottom : shape
     arithmetic : Arithmetic
+
+    Raises
+    ------
+    ModelError
+        When a weight is NaN.
     """
     quant, geometry = layer.quant, layer.op.geometry(bottom)
     if quant is None or geometry is None:
@@ -32,11 +39,17 @@ def shift_step(layer: Layer, bottom: Shape, arithmetic: Arithmetic) -> IntegerSh
         return None
     if layer_in.bw > WIDEST_CODE:
         return None
-    rows = layer.op.weight_rows(params.encode(layer.blobs[0]), geometry)
-    widest = max(sum(1 << (abs(int(code)) - 1) for code in row if code) for row in rows) * -layer_in.low_code
-    if widest >= 1 << EXACT_BITS:
+    with in_layer(layer.name, "its weights"):
+        codes = params.encode(layer.blobs[0], arithmetic)
+    rows = layer.op.weight_rows(codes, geometry)
+    if max(map(_shifted_ones, rows)) * -layer_in.low_code >= 1 << EXACT_BITS:
         return None
     return IntegerShiftStep(layer, bottom, rows, layer_in, layer_out, params, arithmetic)
+
+
+def _shifted_ones(row: Codes) -> int:
+    """Give the sum of a row's weights without their signs, on the grid of the smallest: exact, however long."""
+    return sum(int(count) << shift for shift, count in enumerate(np.bincount(np.abs(row) - 1)))
 
 
 class IntegerShiftStep:
@@ -50,7 +63,7 @@ class IntegerShiftStep:
         self,
         layer: Layer,
         bottom: Shape,
-        rows: np.ndarray,
+        rows: Codes,
         layer_in: FixedPoint,
         layer_out: FixedPoint,
         params: PowerOfTwo,
@@ -73,5 +86,8 @@ class IntegerShiftStep:
         assert isinstance(value, Coded)
         pictures = self.geometry.spread_out(value.codes.reshape(-1, *self.geometry.in_shape))
         totals = self.kernel.run(pictures) * self.step + self.bias
-        top = Coded(self.layer_out.encode(totals, self.arithmetic).reshape(self.out_shape), self.layer_out)
+        # The bias may be NaN.
+        with in_layer(self.layer.name, f"blob '{self.layer.tops[0]}'"):
+            codes = self.layer_out.encode(totals, self.arithmetic)
+        top = Coded(codes.reshape(self.out_shape), self.layer_out)
         state.store(self.layer.name, self.layer.tops, (top if self.layer_out.bw <= WIDEST_CODE else real(top),))

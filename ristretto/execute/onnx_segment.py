@@ -116,8 +116,8 @@ class OnnxStep:
         try:
             values = self.session.run(self.fetched, feeds)
         except Exception as error:  # as below
-            first = str(error).splitlines()[0]
-            raise ModelError(f"onnxruntime stops in {self.span}: {first}", hint="do weights and data fit?") from error
+            message = f"onnxruntime stops in {self.span}: {_first_line(error)}"
+            raise ModelError(message, hint="do weights and data fit?") from error
         found: dict[str, Any] = dict(zip(self.fetched, values, strict=True))
         for blob, name in self.outputs.items():
             state.blobs[blob] = found[name]
@@ -137,5 +137,9 @@ def _session(model: onnx.ModelProto, span: str) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has no public base class of its own
-        first = str(error).splitlines()[0]
-        raise ModelError(f"onnxruntime refuses {span}: {first}") from error
+        raise ModelError(f"onnxruntime refuses {span}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    """Give what an error says in one line; its kind where it says nothing, as a MemoryError may."""
+    return str(error).partition("\n")[0] or type(error).__name__

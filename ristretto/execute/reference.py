@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ristretto.errors import ModelError
+from ristretto.errors import in_layer
 from ristretto.execute.values import Coded, State, Value, real
 from ristretto.net import Layer
 
@@ -27,10 +27,8 @@ class ReferenceStep:
         """
         layer = self.layer
         values = [state.blobs[blob] for blob in layer.bottoms]
-        try:
+        with in_layer(layer.name):
             tops = _on_codes(layer, values) or layer.op.forward([real(value) for value in values], layer.blobs)
-        except ModelError as error:
-            raise ModelError(error.message, layer=layer.name, hint=error.hint) from error
         state.store(layer.name, layer.tops, tuple(tops))
         if layer.op.higher_is_better is not None:
             for suffix, figure in layer.op.companions([real(value) for value in values]).items():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ristretto.errors import FormatError, ModelError
+from ristretto.errors import in_layer
 from ristretto.execute.values import Coded, State, Value, real
 from ristretto.formats import Arithmetic, FixedPoint, Format
 from ristretto.kernels.trim import requantize
@@ -95,10 +95,8 @@ class TrimStep:
         ModelError
             When a number is NaN and the format has codes only.
         """
-        try:
+        with in_layer(self.layer, f"blob '{self.blob}'"):
             value = self.trim(state.blobs[self.blob], self.fmt, self.arithmetic)
-        except FormatError as error:
-            raise ModelError(f"blob '{self.blob}': {error.message}", layer=self.layer, hint=error.hint) from error
         if self.is_top:
             state.store(self.layer, (self.blob,), (value,))
         else:

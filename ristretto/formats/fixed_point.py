@@ -174,7 +174,7 @@ class FixedPoint(Format):
         out = np.empty(x.shape, self.code_type)
         half_even = arithmetic.half_even
         if not kernel.encode(np.ravel(x), out.reshape(-1), self.low_code, self.high_code, self.fl, half_even):
-            raise FormatError("NaN has no code", hint="which layer computes it? are weights and data finite?")
+            self.refuse_nan(x)
         return out
 
     def decode(self, codes: CodeArray) -> FloatArray:

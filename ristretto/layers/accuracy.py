@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.errors import ModelError
+from ristretto.layers.labels import check_labels
 from ristretto.net.fields import Fields
 from ristretto.net.op import Array, Op, Shape, canonical_axis
 
@@ -62,9 +63,7 @@ class Accuracy(Op):
         if self.ignore_label is not None:
             kept = labels != self.ignore_label
             scores, labels = scores[kept], labels[kept]
-        if len(labels) and (labels.min() < 0 or labels.max() >= classes):
-            wrong = labels[(labels < 0) | (labels >= classes)][0]
-            raise ModelError(f"label {wrong} where the net has {classes} classes", hint="does the data fit the net?")
+        check_labels(labels, classes)
         true = scores[np.arange(len(labels)), labels][:, None]
         # "Not smaller" rather than "at least": NaN on either side must not make a picture right.
         rivals = ~(scores < true)

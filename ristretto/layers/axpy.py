@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ristretto.errors import ModelError
+from ristretto.layers.reshaping import reshape_node
 from ristretto.net.fields import Fields
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
@@ -47,9 +46,8 @@ class Axpy(Op):
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Reshape, a Mul and an Add."""
-        shape = np.array(self._spread(bottoms[1]), np.int64)
         return (
-            OnnxNode("Reshape", ("b0", "shape"), ("factors",), constants={"shape": shape}),
+            reshape_node("b0", "factors", self._spread(bottoms[1])),
             OnnxNode("Mul", ("factors", "b1"), ("scaled",)),
             OnnxNode("Add", ("scaled", "b2"), ("t0",)),
         )

@@ -24,6 +24,8 @@ class Concat(Op):
     def parse(cls, fields: Fields) -> Concat:
         """Read ``concat_param``; ``concat_dim`` is the old name of ``axis``."""
         param = fields.message("concat_param")
+        if param.has("axis") and param.has("concat_dim"):
+            raise ModelError("axis stands beside concat_dim", hint="keep axis, concat_dim is its old name")
         return cls(axis=param.integer("concat_dim" if param.has("concat_dim") else "axis"))
 
     def bottom_counts(self) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -26,6 +27,7 @@ class Convolution(Op):
     quantized_type = "ConvolutionRistretto"
     part = Part.CONV_PARAMS
     in_original_search = True
+    onnx_type: ClassVar[str] = "Conv"
 
     num_output: int
     kernel: tuple[int, int]
@@ -78,11 +80,7 @@ class Convolution(Op):
 
     def geometry(self, bottom: Shape) -> Geometry:
         """Give the walk of the window over a picture."""
-        if len(bottom) != 4:
-            raise ModelError(f"its bottom has {len(bottom)} axes; (n, c, h, w) is needed")
-        _, channels, height, width = bottom
-        if channels % self.group:
-            raise ModelError(f"group {self.group} does not divide the {channels} channels of its bottom")
+        channels, height, width = self._picture(bottom)
         out = []
         for size, k, s, p, d in zip((height, width), self.kernel, self.stride, self.pad, self.dilation, strict=True):
             extent = d * (k - 1) + 1
@@ -98,6 +96,15 @@ class Convolution(Op):
             pad=self.pad,
             dilation=self.dilation,
         )
+
+    def _picture(self, bottom: Shape) -> tuple[int, int, int]:
+        """Give channels, height and width of a bottom that the layer can take."""
+        if len(bottom) != 4:
+            raise ModelError(f"its bottom has {len(bottom)} axes; (n, c, h, w) is needed")
+        _, channels, height, width = bottom
+        if channels % self.group:
+            raise ModelError(f"group {self.group} does not divide the {channels} channels of its bottom")
+        return channels, height, width
 
     @property
     def output_channels(self) -> int:
@@ -144,7 +151,7 @@ class Convolution(Op):
         return (y,)
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
-        """Give a Conv."""
+        """Give the one node of `onnx_type`."""
         attributes = {
             "kernel_shape": list(self.kernel),
             "strides": list(self.stride),
@@ -152,4 +159,5 @@ class Convolution(Op):
             "dilations": list(self.dilation),
             "group": self.group,
         }
-        return (OnnxNode("Conv", ("b0", "w0", "w1") if self.bias_term else ("b0", "w0"), ("t0",), attributes),)
+        operands = ("b0", "w0", "w1") if self.bias_term else ("b0", "w0")
+        return (OnnxNode(self.onnx_type, operands, ("t0",), attributes),)

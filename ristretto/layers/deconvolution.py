@@ -9,7 +9,7 @@ import numpy as np
 
 from ristretto.errors import ModelError
 from ristretto.layers.convolution import Convolution
-from ristretto.net.op import Array, Geometry, OnnxNode, Shape
+from ristretto.net.op import Array, Geometry, Shape
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Deconvolution(Convolution):
     type = "Deconvolution"
     quantized_type = "DeconvolutionRistretto"
     in_original_search = False
+    onnx_type = "ConvTranspose"
 
     def blob_shapes(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
         """Give (channels, num_output / group, kernel h, kernel w), and (num_output,) for the bias."""
@@ -27,8 +28,7 @@ class Deconvolution(Convolution):
 
     def macs(self, bottoms: Sequence[Shape]) -> int:
         """Give the products for one picture: every pixel with every weight that reads its channel."""
-        self.geometry(bottoms[0])
-        _, channels, height, width = bottoms[0]
+        channels, height, width = self._picture(bottoms[0])
         return channels * height * width * (self.num_output // self.group) * self.kernel[0] * self.kernel[1]
 
     def geometry(self, bottom: Shape) -> Geometry:
@@ -37,11 +37,7 @@ class Deconvolution(Convolution):
         It walks, one pixel at a time, over the picture with ``stride - 1`` zeros between its pixels; the kernel is
         turned by 180 degrees (`weight_rows`), and the padding is what completes `pad` to the kernel's extent.
         """
-        if len(bottom) != 4:
-            raise ModelError(f"its bottom has {len(bottom)} axes; (n, c, h, w) is needed")
-        _, channels, height, width = bottom
-        if channels % self.group:
-            raise ModelError(f"group {self.group} does not divide the {channels} channels of its bottom")
+        channels, height, width = self._picture(bottom)
         reach = [d * (k - 1) for k, d in zip(self.kernel, self.dilation, strict=True)]
         out = [
             stride * (size - 1) + r + 1 - 2 * pad
@@ -88,15 +84,3 @@ class Deconvolution(Convolution):
                 whole[:, :, top:bottom:sh, left:right:sw] += products.reshape(count, self.num_output, height, width)
         y = whole[:, :, ph : ph + oh, pw : pw + ow]
         return (y + blobs[1].reshape(-1, 1, 1) if self.bias_term else np.ascontiguousarray(y),)
-
-    def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
-        """Give a ConvTranspose."""
-        attributes = {
-            "kernel_shape": list(self.kernel),
-            "strides": list(self.stride),
-            "pads": [*self.pad, *self.pad],
-            "dilations": list(self.dilation),
-            "group": self.group,
-        }
-        operands = ("b0", "w0", "w1") if self.bias_term else ("b0", "w0")
-        return (OnnxNode("ConvTranspose", operands, ("t0",), attributes),)

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ristretto.errors import ModelError
-from ristretto.layers.reshape import reshape_node
+from ristretto.layers.reshaping import Reshaping
 from ristretto.net.fields import Fields
-from ristretto.net.op import Array, OnnxNode, Op, Shape, canonical_axis
+from ristretto.net.op import Shape, canonical_axis
 
 
 @dataclass(frozen=True)
-class Flatten(Op):
+class Flatten(Reshaping):
     """Joins the axes from `axis` to `end_axis`, that one included."""
 
     type = "Flatten"
@@ -36,19 +36,3 @@ class Flatten(Op):
         if start > end:
             raise ModelError(f"end_axis {self.end_axis} lies before axis {self.axis} in a bottom of shape {bottom}")
         return ((*bottom[:start], math.prod(bottom[start:end]), *bottom[end:]),)
-
-    def shares_memory(self, bottoms: int, tops: int) -> bool:
-        """Say yes: the top is the bottom, seen otherwise."""
-        return True
-
-    def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
-        """Reshape."""
-        return (bottoms[0].reshape(self.infer([bottoms[0].shape])[0]),)
-
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Reshape codes."""
-        return self.forward(bottoms, ())
-
-    def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
-        """Give a Reshape, as ONNX's own Flatten always leaves two axes."""
-        return (reshape_node("b0", "t0", self.infer(bottoms)[0]),)

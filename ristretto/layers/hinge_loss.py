@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.errors import ModelError
+from ristretto.layers.labels import check_labels
 from ristretto.net.fields import Fields
 from ristretto.net.op import Array, Op, Shape
 
@@ -47,9 +48,7 @@ class HingeLoss(Op):
         scores = bottoms[0].reshape(len(bottoms[0]), -1).astype(np.float64)
         labels = bottoms[1].reshape(-1).astype(np.int64)
         classes = scores.shape[1]
-        if len(labels) and (labels.min() < 0 or labels.max() >= classes):
-            wrong = labels[(labels < 0) | (labels >= classes)][0]
-            raise ModelError(f"label {wrong} where the net has {classes} classes", hint="does the data fit the net?")
+        check_labels(labels, classes)
         scores[np.arange(len(labels)), labels] *= -1
         margins = np.maximum(0, 1 + scores)
         total = margins.sum() if self.norm == "L1" else (margins * margins).sum()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ristretto.errors import ModelError
-from ristretto.layers.reshape import reshape_node
+from ristretto.layers.reshaping import reshape_node
 from ristretto.layers.scaling import scaled_blobs
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.errors import ModelError
-from ristretto.layers.reshape import reshape_node
+from ristretto.layers.reshaping import reshape_node
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
 from ristretto.net.op import Array, OnnxNode, Op, Shape

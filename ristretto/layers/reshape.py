@@ -6,25 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ristretto.errors import ModelError
+from ristretto.layers.reshaping import Reshaping
 from ristretto.net.fields import Fields
-from ristretto.net.op import Array, OnnxNode, Op, Shape
+from ristretto.net.op import Shape
 
 COPIED, INFERRED = 0, -1
 """What a prototxt has for an axis that keeps the bottom's length, and for the one that takes what is left over."""
 
 
-def reshape_node(source: str, target: str, shape: Shape) -> OnnxNode:
-    """Give the ONNX node that lays `source` out in a shape, under the name `target`."""
-    constants = {f"{target}_shape": np.array(shape, np.int64)}
-    # Without allowzero a length of 0 would mean "as the input has it".
-    return OnnxNode("Reshape", (source, f"{target}_shape"), (target,), {"allowzero": 1}, constants)
-
-
 @dataclass(frozen=True)
-class Reshape(Op):
+class Reshape(Reshaping):
     """Puts `dims` in the place of `num_axes` axes from `axis` on; -1 axes are all that follow.
 
     A negative `axis` counts from the end, where -1 is the place behind the last axis.
@@ -72,19 +64,3 @@ class Reshape(Op):
         if math.prod(top) != count:
             raise ModelError(f"a top of shape {top} cannot hold a bottom of shape {bottom}")
         return (top,)
-
-    def shares_memory(self, bottoms: int, tops: int) -> bool:
-        """Say yes: the top is the bottom, seen otherwise."""
-        return True
-
-    def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
-        """Reshape."""
-        return (bottoms[0].reshape(self.infer([bottoms[0].shape])[0]),)
-
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Reshape codes."""
-        return self.forward(bottoms, ())
-
-    def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
-        """Give a Reshape to the whole shape."""
-        return (reshape_node("b0", "t0", self.infer(bottoms)[0]),)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ristretto.layers.bias import Coverage
+from ristretto.layers.coverage import Coverage
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
 from ristretto.net.op import Array, OnnxNode, Op, Shape
@@ -45,16 +45,13 @@ class Scale(Op):
 
     def infer(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
         """Give the first bottom's shape."""
-        self.coverage.aligned(self._part(bottoms), bottoms[0])
+        self.coverage.aligned(self.coverage.part(bottoms), bottoms[0])
         return (bottoms[0],)
-
-    def _part(self, bottoms: Sequence[Shape]) -> Shape:
-        return bottoms[1] if len(bottoms) > 1 else self.coverage.shape(bottoms[0])
 
     def blob_shapes(self, bottoms: Sequence[Shape]) -> tuple[Shape, ...]:
         """Give the axes that are covered, for the factors unless they are a bottom, and for the bias."""
         blobs = 2 - len(bottoms) + self.bias_term
-        return (self._part(bottoms),) * blobs
+        return (self.coverage.part(bottoms),) * blobs
 
     def affine(self, blobs: Sequence[Array], channels: int) -> tuple[Array, Array] | None:
         """Give the blobs, where they are one number for each channel."""
@@ -67,13 +64,13 @@ class Scale(Op):
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Multiply, then add."""
         x, factors, *bias = (*bottoms, *blobs)
-        aligned = self.coverage.aligned(self._part([bottom.shape for bottom in bottoms]), x.shape)
+        aligned = self.coverage.aligned(self.coverage.part([bottom.shape for bottom in bottoms]), x.shape)
         y = x * factors.reshape(aligned)
         return (y + bias[0].reshape(aligned) if self.bias_term else y,)
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Mul, and an Add for the bias."""
-        part = self._part(bottoms)
+        part = self.coverage.part(bottoms)
         factors, bias = ("b1", "w0") if len(bottoms) > 1 else ("w0", "w1")
         scaled = "scaled" if self.bias_term else "t0"
         nodes = self.coverage.onnx("Mul", bottoms[0], (factors, part), "b0", scaled)

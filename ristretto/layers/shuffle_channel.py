@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.errors import ModelError
+from ristretto.layers.reshaping import reshape_node
 from ristretto.net.fields import Fields
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
@@ -51,9 +52,8 @@ class ShuffleChannel(Op):
         """Give a Reshape, a Transpose and a Reshape."""
         bottom = bottoms[0]
         rows = self._rows(bottom)
-        shapes = {"rows": np.array(rows, np.int64), "whole": np.array(bottom, np.int64)}
         return (
-            OnnxNode("Reshape", ("b0", "rows"), ("dealt",), constants={"rows": shapes["rows"]}),
+            reshape_node("b0", "dealt", rows),
             OnnxNode("Transpose", ("dealt",), ("swapped",), {"perm": [0, 2, 1, *range(3, len(rows))]}),
-            OnnxNode("Reshape", ("swapped", "whole"), ("t0",), constants={"whole": shapes["whole"]}),
+            reshape_node("swapped", "t0", bottom),
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.errors import ModelError
+from ristretto.layers.labels import check_labels
 from ristretto.layers.softmax import Softmax
 from ristretto.net.fields import Fields
 from ristretto.net.op import Array, Op, Shape, canonical_axis
@@ -59,9 +60,7 @@ class SoftmaxWithLoss(Op):
         labels = bottoms[1].reshape(-1).astype(np.int64)
         kept = np.ones(len(labels), bool) if self.ignore_label is None else labels != self.ignore_label
         valid = labels[kept]
-        if len(valid) and (valid.min() < 0 or valid.max() >= classes):
-            wrong = valid[(valid < 0) | (valid >= classes)][0]
-            raise ModelError(f"label {wrong} where the net has {classes} classes", hint="does the data fit the net?")
+        check_labels(valid, classes)
         true = rows[kept, valid].astype(np.float64)
         # Caffe's floor: the logarithm of a probability of 0 would be infinite.
         total = -np.log(np.maximum(true, np.finfo(np.float32).tiny)).sum()

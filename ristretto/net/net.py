@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ristretto.errors import ModelError
+from ristretto.errors import ModelError, in_layer
 from ristretto.net.filler import Filler
 from ristretto.net.op import MOST_WEIGHTS, Op, Shape, check_size, check_walk
 from ristretto.net.phase import NetState, Phase, Rule
@@ -237,18 +237,16 @@ class Net:
     @staticmethod
     def _input_shape(layer: Layer, index: int, inputs: Mapping[str, Shape]) -> Shape:
         top = layer.tops[index]
-        try:
+        with in_layer(layer.name):
             shape = inputs[top] if top in inputs else layer.op.declared_shape(index)
             check_size(f"its top '{top}'", shape or ())
-        except ModelError as error:
-            raise ModelError(error.message, layer=layer.name, hint=error.hint) from error
         if shape is None:
             raise ModelError(f"the shape of its top '{top}' is not known", layer=layer.name)
         return shape
 
     @staticmethod
     def _infer(layer: Layer, bottoms: list[Shape]) -> tuple[Shape, ...]:
-        try:
+        with in_layer(layer.name):
             tops = layer.op.infer(bottoms)
             wanted = layer.op.blob_shapes(bottoms)
             for top, shape in zip(layer.tops, tops, strict=False):
@@ -259,8 +257,6 @@ class Net:
                 check_size(f"weight blob {index}", shape, MOST_WEIGHTS)
             if bottoms and (walk := layer.op.geometry(bottoms[0])):
                 check_walk(bottoms[0], walk)
-        except ModelError as error:
-            raise ModelError(error.message, layer=layer.name, hint=error.hint) from error
         if len(layer.tops) > len(tops):
             raise ModelError(f"{len(layer.tops)} tops where {layer.type} makes {len(tops)}", layer=layer.name)
         if layer.blobs:
@@ -281,10 +277,8 @@ class Net:
 
 
 def _in_phase(layer: Layer, phase: Phase) -> Layer:
-    try:
+    with in_layer(layer.name):
         return replace(layer, op=layer.op.in_phase(phase))
-    except ModelError as error:
-        raise ModelError(error.message, layer=layer.name, hint=error.hint) from error
 
 
 def squeeze(shape: Shape) -> Shape:

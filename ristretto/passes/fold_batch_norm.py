@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ristretto.errors import ModelError
+from ristretto.errors import ModelError, in_layer
 from ristretto.net import Layer, Net, NetState, Phase
 
 SHOWN = 3
@@ -227,10 +227,8 @@ def _no_chain(nets: Sequence[Net], layer: Layer) -> str:
 
 
 def _folded(layer: Layer, fold: Fold) -> Layer:
-    try:
+    with in_layer(layer.name):
         op, blobs = layer.op.scaled(layer.blobs, fold.factors, fold.summands)
-    except ModelError as error:
-        raise ModelError(error.message, layer=layer.name, hint=error.hint) from error
     # What is beyond float32 becomes infinite, and is refused as such.
     with np.errstate(over="ignore"):
         rounded = tuple(blob.astype(np.float32) for blob in blobs)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ristretto.errors import ModelError
+from ristretto.errors import ModelError, in_layer
 from ristretto.net import Layer, Net, Shape
 
 
@@ -51,10 +51,8 @@ class InitWeights:
         assert len(layer.fillers) >= len(wanted), f"{layer.type} does not say how all of its blobs are filled"
         blobs = []
         for index, (shape, filler) in enumerate(zip(wanted, layer.fillers, strict=False)):
-            try:
+            with in_layer(layer.name):
                 blob = filler.fill(shape, self._generator(layer.name, index))
-            except ModelError as error:
-                raise ModelError(error.message, layer=layer.name, hint=error.hint) from error
             blob.flags.writeable = False
             blobs.append(blob)
         return replace(layer, blobs=tuple(blobs))

@@ -31,6 +31,11 @@ def integer_length(magnitude: float) -> int:
     return exponent - 1 if mantissa == 0.5 else exponent
 
 
+def of_length(bw: int, il: int) -> FixedPoint:
+    """Give the format of a width and an integer length, bits; what lies beyond all formats becomes the last one."""
+    return FixedPoint(bw, max(-MAX_FRACTION, min(bw - il, MAX_FRACTION)))
+
+
 def least(formats: Iterable[F], error: Callable[[F], float | tuple[int, float]]) -> F:
     """Give the format with the least error; the first of equals."""
     return min(formats, key=error)

@@ -49,6 +49,12 @@ def ladder(name: str, parts: Sequence[Part], widths: Sequence[int] = LADDER) -> 
     return Ladder(name, rungs, dict.fromkeys(parts, UNCONDENSED))
 
 
+def one_width(bits: Bits) -> int:
+    """Give the width that all parts share."""
+    (width,) = set(bits.values())
+    return width
+
+
 class TrimmingMode(ABC):
     """A kind of number format.
 

@@ -35,11 +35,11 @@ class Goal:
     higher_is_better: bool = True
 
     def holds(self, score: Score, baseline: Score) -> bool:
-        """Whether a score lies within the margin of the baseline's."""
+        """Whether a score lies within the margin of the baseline's; NaN never does."""
         margin = self.error_margin / 100
         if self.higher_is_better:
-            return not score.value + margin < baseline.value
-        return not score.value - margin > baseline.value
+            return score.value + margin >= baseline.value
+        return score.value - margin <= baseline.value
 
     def better(self, score: Score) -> float:
         """Give a number that is larger for a better score."""

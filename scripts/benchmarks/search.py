@@ -11,7 +11,7 @@ from pathlib import Path
 
 from page import ROOT, shared_models, table, write_block
 
-RUNS = 5
+RUNS = 3
 ORIGINAL_SECONDS = {"lenet": 168, "cifar10_full": 441}
 """The original's CPU build on two cores: 100 iterations, error margin 1."""
 

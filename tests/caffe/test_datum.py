@@ -90,8 +90,8 @@ VALUES = [0.5, 1.0, 2.0, 3.0, 4.0, 5.0]
         {"num": 1, "channels": 3, "height": 1, "width": 2},
         {"shape": {"dim": [1, 3, 1, 2]}},
         {"shape": {"dim": [3, 1, 2]}},
-        # Caffe reads the newer field where both stand.
-        {"shape": {"dim": [3, 1, 2]}, "num": 1, "channels": 1, "height": 1, "width": 6},
+        # Caffe reads the older fields where both stand.
+        {"shape": {"dim": [1, 1, 6]}, "num": 1, "channels": 3, "height": 1, "width": 2},
     ],
 )
 def test_mean_is_read_whatever_spells_its_shape(tmp_path: Path, shape: dict[str, object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,13 @@ def test_weights_are_read_by_layer(tmp_path: Path, dtype: str) -> None:
 def test_ten_blobs_stand_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     path = write(tmp_path / "net", {"lstm": [np.float32([index]) for index in range(12)]})
     assert [blob.item() for blob in read_hdf5(path)["lstm"]] == list(range(12))
+
+
+def test_a_file_is_read_whoever_holds_its_lock(tmp_path: Path) -> None:
+    path = write(tmp_path / "net.caffemodel.h5", WEIGHTS)
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert read_hdf5(path)["conv"][1].tolist() == BIAS.tolist()
 
 
 def test_a_net_takes_its_weights_from_hdf5(tmp_path: Path) -> None:

@@ -241,13 +241,13 @@ def test_missing_and_empty_are_refused(tmp_path: Path, make_lmdb: MakeLmdb) -> N
 def test_the_other_backend_is_told(tmp_path: Path, make_lmdb: MakeLmdb) -> None:
     path = make_lmdb(plain(3))
     error = refused(path, backend="LEVELDB")
-    assert error.message == f"layer 'mnist': backend is LEVELDB, and {path} holds an LMDB"
+    assert error.message == f"layer 'mnist': backend is LEVELDB, and {path} is of the kind LMDB"
     assert "backend: LMDB" in error.hint
     leveldb = tmp_path / "leveldb"
     leveldb.mkdir()
     (leveldb / "CURRENT").write_text("MANIFEST-000002\n")
     error = refused(leveldb)
-    assert error.message == f"layer 'mnist': backend is LMDB, and {leveldb} holds an LEVELDB"
+    assert error.message == f"layer 'mnist': backend is LMDB, and {leveldb} is of the kind LEVELDB"
     assert "backend: LEVELDB" in error.hint
 
 

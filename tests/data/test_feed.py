@@ -192,3 +192,9 @@ def test_what_cannot_be_fed_is_told(tmp_path: Path, places: dict[str, Path]) -> 
     for name in ("broken.npz", "broken.npy", "broken.h5", "broken.txt", "broken.mdb"):
         (tmp_path / name).write_bytes(b"\x89broken")
         assert name in refused(tmp_path / name, DEPLOY).message
+
+
+@pytest.mark.parametrize("name", ["lmdb", "arrays.npz", "data.npy"])
+def test_only_picture_files_are_resized(places: dict[str, Path], name: str) -> None:
+    error = refused(places[name], TRAIN_VAL, preparation=Preparation(resize_height=4, resize_width=4))
+    assert "only those are resized" in error.message

@@ -239,6 +239,16 @@ def test_a_number_without_a_code_is_named() -> None:
     assert np.isnan(SimulateExecutor(net, {}).run(batch).outputs["ip"]).all()
 
 
+@pytest.mark.parametrize(
+    ("weight", "bias", "place"), [(np.nan, 0, "its weights"), (1, np.nan, "blob 'ip'")], ids=["weight", "bias"]
+)
+def test_a_number_without_a_code_is_named_beside_powers_of_two(weight: float, bias: float, place: str) -> None:
+    quant = LayerQuant(FixedPoint(8, 4), FixedPoint(8, 4), PowerOfTwo(-8, -1))
+    net = single(quant, np.float32([[weight, 1]]), np.float32([bias]), (1, 2))
+    with pytest.raises(ModelError, match=f"layer 'ip': {place}: NaN has no code"):
+        IntegerExecutor(net, {}).run({"data": np.float32([[1, 1]])})
+
+
 def test_infinite_numbers_saturate() -> None:
     quant = LayerQuant(FixedPoint(8, 4), FixedPoint(8, 4), FixedPoint(8, 4))
     net = single(quant, WEIGHTS, BIAS, (1, 2))

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from ristretto.errors import ModelError
 from ristretto.layers import Concat
 
 TEXT = 'type: "Concat" concat_param {{ {} }}'
@@ -54,3 +55,8 @@ def test_bottoms_that_do_not_go_together_are_named(misfit, axis, shapes, fault) 
 
 def test_settings_are_read_as_caffe_does(layer) -> None:
     assert layer('type: "Concat"') == Concat(axis=1)
+
+
+def test_axis_and_its_old_name_exclude_each_other(layer) -> None:
+    with pytest.raises(ModelError, match="axis stands beside concat_dim"):
+        layer('type: "Concat" concat_param { axis: 1 concat_dim: 1 }')

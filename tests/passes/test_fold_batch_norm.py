@@ -16,7 +16,7 @@ from ristretto.errors import ModelError
 from ristretto.execute import FloatExecutor
 from ristretto.formats import FixedPoint
 from ristretto.layers import BatchNorm, Bias, Convolution, Deconvolution, Eltwise, InnerProduct, Input, ReLU, Scale
-from ristretto.layers.bias import Coverage
+from ristretto.layers.coverage import Coverage
 from ristretto.net import Layer, LayerQuant, Net, Op, Phase, Rule
 from ristretto.passes import FoldBatchNorm
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ristretto.calibrate import Accumulator, CalibrationStats, Distribution, LayerStats, Range
 from ristretto.errors import SearchError
 from ristretto.formats import FixedPoint, MiniFloat, PowerOfTwo
+from ristretto.formats.fixed_point import MAX_FRACTION
 from ristretto.layers import LAYERS
 from ristretto.layers.convolution import Convolution
 from ristretto.layers.deconvolution import Deconvolution
@@ -151,6 +152,12 @@ def interacting(w: dict[str, int]) -> float:
     if sum(narrow.values()) <= 1:
         return 0.9
     return 0.7 + 0.1 * (not narrow["fc"]) + 0.02 * (not narrow["conv"])
+
+
+@pytest.mark.parametrize("higher_is_better", [True, False], ids=["accuracy", "loss"])
+@pytest.mark.parametrize(("score", "baseline"), [(math.nan, 0.5), (0.5, math.nan), (math.nan, math.nan)])
+def test_no_score_holds_that_is_not_a_number(score: float, baseline: float, higher_is_better: bool) -> None:
+    assert not Goal("score", 100, higher_is_better=higher_is_better).holds(Score(score), Score(baseline))
 
 
 def test_original_writes_the_parts_together_though_they_miss_the_margin() -> None:
@@ -397,3 +404,11 @@ def test_candidates_stay_within_what_a_format_can_be(magnitude: float) -> None:
     found = candidates(4, magnitude)
     assert found[0] == FixedPoint.covering(4, magnitude)
     assert len(found) >= 1
+
+
+@pytest.mark.parametrize("magnitude", [1e-36, 3e38])
+def test_the_originals_formulas_stay_within_what_a_format_can_be(magnitude: float) -> None:
+    stats = replace(small_net()[1].layers["conv"], final_in=Range(0, magnitude))
+    layer_in = formats("original", stats, {ACTIVATIONS: 16}).layer_in
+    assert isinstance(layer_in, FixedPoint)
+    assert abs(layer_in.fl) <= MAX_FRACTION

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.formats import FixedPoint
 from ristretto.net import LayerQuant, Part
-from ristretto.search.fit import fixed_point_for_input, fixed_point_for_output, fixed_point_for_params, integer_length
+from ristretto.search.fit import (
+    fixed_point_for_input,
+    fixed_point_for_output,
+    fixed_point_for_params,
+    integer_length,
+    of_length,
+)
 from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
 from ristretto.search.result import Bits
 
@@ -39,7 +45,7 @@ class DynamicFixedPointMode(TrimmingMode):
         if part not in bits and Part.ACTIVATIONS not in bits:
             return LayerQuant(None, None, None)
         layer_in, layer_out = activations_by_range(stats, bits)
-        params = FixedPoint(bits[part], bits[part] - params_length(stats)) if part in bits else UNSET
+        params = of_length(bits[part], params_length(stats)) if part in bits else UNSET
         return LayerQuant(layer_in, layer_out, params)
 
     def by_error(self, stats: CalibrationStats, bits: Bits) -> Quants:
@@ -64,9 +70,7 @@ def activations_by_range(stats: LayerStats, bits: Bits) -> tuple[FixedPoint, Fix
     if Part.ACTIVATIONS not in bits:
         return UNSET, UNSET
     bw = bits[Part.ACTIVATIONS]
-    layer_in, layer_out = (
-        FixedPoint(bw, bw - integer_length(seen.magnitude)) for seen in (stats.final_in, stats.final_out)
-    )
+    layer_in, layer_out = (of_length(bw, integer_length(seen.magnitude)) for seen in (stats.final_in, stats.final_out))
     return layer_in, layer_out
 
 

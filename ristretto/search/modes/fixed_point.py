@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.formats import FixedPoint
 from ristretto.net import LayerQuant, Part
-from ristretto.search.fit import candidates, integer_length, least, params_error, reach
-from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
+from ristretto.search.fit import candidates, integer_length, least, of_length, params_error, reach
+from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder, one_width
 from ristretto.search.modes.dynamic_fixed_point import params_length
 from ristretto.search.result import ALL_PARTS, Bits
 
@@ -40,21 +40,16 @@ class FixedPointMode(TrimmingMode):
                 params_length(layer),
             )
         ]
-        bw = _width(bits)
-        return _everywhere(stats, FixedPoint(bw, bw - max(lengths)))
+        bw = one_width(bits)
+        return _everywhere(stats, of_length(bw, max(lengths)))
 
     def by_error(self, stats: CalibrationStats, bits: Bits) -> Quants:
         """Give all places the fractional length with the least sum of squared errors, each relative to its signal."""
-        bw, layers = _width(bits), list(stats.layers.values())
+        bw, layers = one_width(bits), list(stats.layers.values())
         widest = max(max(reach(s.layer_in, rectified=False), s.params.magnitude, _reach_out(s)) for s in layers)
         first = candidates(bw, widest)[0]
         formats = [FixedPoint(bw, fl) for fl in range(first.fl, max(first.fl, bw - FEWEST_INTEGER_BITS) + 1)]
         return _everywhere(stats, least(formats, lambda fmt: sum(_relative_error(layer, fmt) for layer in layers)))
-
-
-def _width(bits: Bits) -> int:
-    (width,) = set(bits.values())
-    return width
 
 
 def _everywhere(stats: CalibrationStats, fmt: FixedPoint) -> Quants:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.formats import MiniFloat
 from ristretto.net import LayerQuant, Part
 from ristretto.search.fit import least, params_error
-from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
+from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder, one_width
 from ristretto.search.result import ALL_PARTS, Bits
 
 WIDTHS = (16, 8)
@@ -39,16 +40,16 @@ class MiniFloatMode(TrimmingMode):
             for layer in stats.layers.values()
             for seen in (layer.final_in, layer.final_out)
         ]
-        fmt = _minifloat(_width(bits), max(FEWEST_EXPONENT_BITS, *needed))
+        fmt = _minifloat(one_width(bits), max(FEWEST_EXPONENT_BITS, *needed))
         return dict.fromkeys(stats.layers, LayerQuant(fmt, fmt, fmt))
 
     def by_error(self, stats: CalibrationStats, bits: Bits) -> Quants:
         """Give each layer the exponent bits with the least error in its output."""
-        width = _width(bits)
+        width = one_width(bits)
         formats = [_minifloat(width, exp_bits) for exp_bits in EXPONENT_BITS if exp_bits <= width - 2]
         quants = {}
         for name, layer in stats.layers.items():
-            fmt = least(formats, lambda candidate, layer=layer: layer_error(layer, candidate))  # type: ignore[misc]
+            fmt = least(formats, partial(layer_error, layer))
             quants[name] = LayerQuant(fmt, fmt, fmt)
         return quants
 
@@ -58,11 +59,6 @@ def exponent_bits(magnitude: float) -> int:
     if magnitude <= 2:
         return 0
     return math.ceil(math.log2(math.log2(magnitude) - 1) + 1)
-
-
-def _width(bits: Bits) -> int:
-    (width,) = set(bits.values())
-    return width
 
 
 def _minifloat(width: int, exp_bits: int) -> MiniFloat:
