@@ -30,7 +30,7 @@ from ristretto.data import write_lmdb
 from ristretto.layers import LAYERS
 from ristretto.search import MODES, PRESETS
 
-SECONDS = 20
+SECONDS = 90
 """What one command may take."""
 BYTES = 2 << 30
 """The address space that one command may take on top of what the process has."""

@@ -18,7 +18,6 @@ from ristretto.data.transform import open_transformer
 from ristretto.errors import DataError
 from ristretto.layers.image_data import ImageData
 from ristretto.net import Layer, Phase
-from ristretto.net.op import MOST_NUMBERS
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm")
 """The files of a folder that are taken for pictures."""
@@ -43,6 +42,10 @@ class Reading:
     height: int = 0
     width: int = 0
     color: bool | None = None
+
+
+MOST_PIXELS = 1 << 24
+"""Pixels of a resized picture, 4096 by 4096: more than any net takes, and a second's work."""
 
 
 class FilePictures:
@@ -71,9 +74,11 @@ class FilePictures:
     def __init__(
         self, name: str, entries: Sequence[Entry], reading: Reading, *, shuffle: bool = False, skip: int = 0
     ) -> None:
-        # Three channels: a picture is resized before its batch, whose shape is checked.
-        if 3 * reading.height * reading.width > MOST_NUMBERS:
-            raise DataError(f"pictures are to be resized to {reading.height} by {reading.width}", hint="make it less")
+        if reading.height * reading.width > MOST_PIXELS:
+            raise DataError(
+                f"pictures are to be resized to {reading.height} by {reading.width}",
+                hint=f"at most {MOST_PIXELS} pixels are made",
+            )
         self.name = name
         self._entries = entries
         self._reading = reading

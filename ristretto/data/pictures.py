@@ -49,6 +49,10 @@ class Pictures(Protocol):
         """Name a picture, for messages."""
 
 
+MOST_PICTURES = 1 << 16
+"""Pictures in a batch; a larger batch_size is a slip of the pen, and would be minutes of decoding."""
+
+
 class PictureSource:
     """Batches of pictures and labels.
 
@@ -85,6 +89,11 @@ class PictureSource:
         *,
         threads: int | None = None,
     ) -> None:
+        if batch_size > MOST_PICTURES:
+            raise DataError(
+                f"batches of {batch_size} pictures from {pictures.name}",
+                hint=f"at most {MOST_PICTURES} are read at a time: set a smaller batch_size",
+            )
         self._pictures = pictures
         self._size = batch_size
         self._tops = tops

@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from ristretto.execute.executor import Step
+from ristretto.execute.reference import ReferenceStep
 from ristretto.execute.segments import Piece, segment
 from ristretto.execute.trim_step import Trim, TrimInsideStep, TrimStep
-from ristretto.formats import Arithmetic
+from ristretto.formats import Arithmetic, Format
 from ristretto.net import Layer, LayerQuant, Net, Shape
 from ristretto.net.op import Array
+
+BITS_OF_EXACT_PRODUCTS = 16
+"""Products of so many bits leave float32 room for the sums of real nets; two words of 8 bits."""
 
 
 def lower(
@@ -64,15 +68,22 @@ def _in_full(quant: LayerQuant, arithmetic: Arithmetic) -> bool:
     if quant.layer_in is None or quant.layer_out is None or quant.params is None:
         return False
     operands = (quant.layer_in, quant.params)
-    if arithmetic.sums_in_float32 and not all(fmt.on_one_grid for fmt in operands):
+    if arithmetic.sums_in_float32 and not _same_in_float32(quant.layer_in, quant.params):
         return False
     return not any(fmt.stands_for_float for fmt in operands)
+
+
+def _same_in_float32(layer_in: Format, params: Format) -> bool:
+    """Whether sums of products come out the same in integers and in float32."""
+    return layer_in.on_one_grid and params.on_one_grid and layer_in.bits + params.bits <= BITS_OF_EXACT_PRODUCTS
 
 
 def _partly(layer: Layer, quant: LayerQuant, arithmetic: Arithmetic, trim: Trim) -> Iterator[Piece]:
     if quant.layer_in:
         yield TrimStep(layer.name, layer.bottoms[0], quant.layer_in, arithmetic, trim)
-    yield replace(layer, quant=None, blobs=trimmed_blobs(layer, arithmetic))
+    plain = replace(layer, quant=None, blobs=trimmed_blobs(layer, arithmetic))
+    # The fork multiplies matrices with a BLAS, as numpy does: then even the order of its float sums is the same.
+    yield ReferenceStep(plain) if arithmetic.sums_in_float32 else plain
     if quant.layer_out:
         yield TrimStep(layer.name, layer.tops[0], quant.layer_out, arithmetic, trim, is_top=True)
 

@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ristretto.errors import ModelError
 from ristretto.layers.scaling import scaled_blobs
+from ristretto.layers.sums import matmul
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
 from ristretto.net.op import Array, Geometry, OnnxNode, Op, Part, Shape
@@ -144,7 +145,7 @@ class Convolution(Op):
             for top in range(0, oh, few):
                 part = windows[:, top : top + few].transpose(0, 3, 4, 1, 2)
                 columns = part.reshape(self.group, walk.terms, -1)
-                sums = np.matmul(rows, columns)
+                sums = matmul(rows, columns)
                 result[:, top : top + few] = sums.reshape(self.num_output, -1, ow)
         if self.bias_term:
             y += blobs[1].reshape(-1, 1, 1)

@@ -11,6 +11,7 @@ import numpy as np
 from ristretto.errors import ModelError
 from ristretto.layers.reshaping import reshape_node
 from ristretto.layers.scaling import scaled_blobs
+from ristretto.layers.sums import matmul
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
 from ristretto.net.op import Array, Geometry, OnnxNode, Op, Part, Shape, canonical_axis
@@ -107,7 +108,7 @@ class InnerProduct(Op):
         """Multiply the flattened rows by the weights."""
         x = bottoms[0]
         walk = self.geometry(x.shape)
-        y = np.matmul(x.reshape(-1, walk.terms), self.weight_rows(blobs[0], walk).T)
+        y = matmul(x.reshape(-1, walk.terms), self.weight_rows(blobs[0], walk).T)
         if self.bias_term:
             y += blobs[1].reshape(-1)
         return (y.reshape(self.infer([x.shape])[0]),)

@@ -325,3 +325,7 @@ def test_encoded_pictures_train_the_same_twice(shared: Path) -> None:
         passes.append([batch["data"].tobytes() for batch in source.batches(3)])
     assert passes[0] == passes[1]
     assert next(source.batches(1))["label"].tolist() == [0, 2, 4, 6, 8, 10, 12, 14]
+
+
+def test_a_batch_beyond_reason_is_refused(make_lmdb: MakeLmdb) -> None:
+    assert "batches of 65537 pictures" in refused(make_lmdb(plain(3)), batch_size=65537).message
