@@ -50,15 +50,21 @@ def _max_pool(
 ) -> None:
     planes, height, width = x.shape
     _, down, across = out.shape
+    column = np.empty(width, x.dtype)
     for p in range(planes):
         for i in range(down):
             top = max(i * stride[0] - pad[0], 0)
             bottom = min(i * stride[0] - pad[0] + window[0], height)
+            # The rows first: neighbours lie side by side, so that LLVM compares many at a time.
+            for z in range(width):
+                column[z] = x[p, top, z]
+            for y in range(top + 1, bottom):
+                for z in range(width):
+                    column[z] = max(column[z], x[p, y, z])
             for j in range(across):
                 left = max(j * stride[1] - pad[1], 0)
                 right = min(j * stride[1] - pad[1] + window[1], width)
-                best = x[p, top, left]
-                for y in range(top, bottom):
-                    for z in range(left, right):
-                        best = max(best, x[p, y, z])
+                best = column[left]
+                for z in range(left + 1, right):
+                    best = max(best, column[z])
                 out[p, i, j] = best
