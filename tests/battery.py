@@ -21,11 +21,13 @@ from onnx import TensorProto, helper, numpy_helper
 from ristretto.caffe.messages import as_fields
 from ristretto.caffe.schema import message_class
 from ristretto.errors import FormatError, ModelError
+from ristretto.execute.compiled import Builder, Piece, ProgramStep
 from ristretto.execute.onnx_segment import IR_VERSION, OPSET, OnnxStep
 from ristretto.execute.values import State
-from ristretto.formats import Format
-from ristretto.layers import LAYERS, Input
+from ristretto.formats import EXACT, FixedPoint, Format
+from ristretto.layers import LAYERS, Input, Split
 from ristretto.net import Layer, Net, Op, Phase
+from ristretto.net.form import Pointwise
 
 OPS = {op.type: op for op in LAYERS}
 Arrays = Sequence[np.ndarray]
@@ -83,7 +85,6 @@ def check_layer(
     blobs: Arrays = (),
     *,
     onnx_form: bool = True,
-    on_codes: bool = False,
     products: int | None = None,
     rtol: float = 1e-5,
     atol: float = 1e-6,
@@ -100,8 +101,6 @@ def check_layer(
         The weights.
     onnx_form : bool
         Whether the layer has an ONNX form.
-    on_codes : bool
-        Whether it works on integer codes.
     products : int or None
         Multiply-accumulates that the plain loops counted for the whole batch, of a layer that has any.
     rtol, atol : float
@@ -133,7 +132,7 @@ def check_layer(
             np.testing.assert_allclose(top, wanted, rtol=rtol, atol=atol)
     else:
         assert op.onnx(shapes) is None
-    check_codes(op, shapes, weights, on_codes)
+    check_form(op, bottoms, blobs)
     check_weights_are_held_to_their_shapes(op, shapes, weights)
 
 
@@ -154,23 +153,73 @@ def check_repeats(op: Op, bottoms: Arrays, blobs: Arrays, tops: Arrays, toleranc
         np.testing.assert_allclose(other, top, rtol=tolerance, atol=tolerance)
 
 
-def check_codes(op: Op, shapes: Shapes, blobs: Arrays, on_codes: bool) -> None:
-    """Codes pass through a layer as the numbers that they stand for do, or the layer refuses codes."""
-    rng = np.random.default_rng(7)
-    for kind in (np.int8, np.int16):
-        ends = np.iinfo(kind)
-        codes = [rng.integers(ends.min, ends.max, shape, kind, endpoint=True) for shape in shapes]
-        for array in codes:
-            array.reshape(-1)[:1] = ends.min
-        tops = op.forward_codes(codes)
-        assert (tops is not None) is on_codes
-        if tops is None:
-            continue
-        for scale in (1.0, 2.0**-5, 8.0):
-            wanted = op.forward([code * np.float32(scale) for code in codes], blobs)
-            for top, real in zip(tops, wanted, strict=True):
-                assert top.dtype == kind
-                np.testing.assert_array_equal(top * np.float32(scale), real)
+CODES = (FixedPoint(8, 4), FixedPoint(16, 9))
+"""What numbers are trimmed to where a program computes on codes: those that are stored as bytes, and wider ones."""
+
+
+def check_form(op: Op, bottoms: Arrays, blobs: Arrays) -> None:
+    """A compiled program gives the bits of `forward`, in float32 and on codes; what has no form is refused.
+
+    Sums of products are rounded in another order there than in `forward`: such a layer gets numbers whose sums float32
+    holds, and its sums of codes have tests of their own (tests/execute).
+    """
+    shapes = [bottom.shape for bottom in bottoms]
+    tops = op.infer(shapes)
+    walk, form = op.geometry(shapes[0]), op.form(shapes)
+    everything = [*shapes, *tops]
+    are_pictures = all(len(shape) in (2, 4) and math.prod(shape) for shape in everything)
+    are_as_many = len({shape[:1] for shape in everything}) == 1
+    # An inner product that begins at a later axis has several rows in a picture.
+    fits = form is not None if walk is None else math.prod(walk.in_shape) == math.prod(shapes[0][1:])
+    kept = _few if walk else np.float32
+    numbers, weights = ([kept(array) for array in arrays] for arrays in (bottoms, blobs))
+    it = net_of(op, shapes, weights)["it"]
+    if not (are_pictures and are_as_many and fits):
+        assert not any(Builder().takes(Piece(it, fmt), shapes, tops) for fmt in (None, *CODES))
+        return
+    for fmt in (None, *CODES):
+        if fmt is None and isinstance(form, Pointwise):
+            # Results are looked up by codes: without them there is nothing to look up.
+            assert not Builder().takes(Piece(it), shapes, tops)
+        elif fmt is None:
+            check_program(it, numbers, fmt)
+        elif not walk:
+            # NaN has no code: a program refuses it.
+            check_program(it, [np.where(np.isnan(array), np.float32(0), array) for array in numbers], fmt)
+
+
+def _few(array: np.ndarray) -> np.ndarray:
+    """Give numbers of few bits in place of others."""
+    return np.clip(np.round(np.float32(array) * 2), -7, 7).astype(np.float32)
+
+
+def check_program(it: Layer, bottoms: Arrays, fmt: FixedPoint | None) -> None:
+    """A program of one layer, behind one that trims each bottom, gives the bits of `forward`."""
+    builder = Builder()
+    given = dict(zip(it.bottoms, bottoms, strict=True))
+    for blob, array in given.items():
+        same = Layer(f"same {blob}", Split(1), (blob,), (blob,))
+        if fmt is not None:
+            builder.add(Piece(same, fmt), [array.shape], [array.shape], frozenset())
+    shapes = [bottom.shape for bottom in bottoms]
+    tops = it.op.infer(shapes)
+    assert builder.takes(Piece(it), shapes, tops)
+    builder.add(Piece(it), shapes, tops, frozenset())
+    state = State(dict(given))
+    ProgramStep(builder, it.tops, EXACT).run(state)
+    seen = [fmt.trim(array) if fmt else array for array in bottoms]
+    for top, wanted in zip(it.tops, it.op.forward(seen, it.blobs), strict=True):
+        check_bits(state.blobs[top], np.asarray(wanted))
+
+
+def check_bits(got: np.ndarray, wanted: np.ndarray) -> None:
+    """Two float32 arrays hold the same numbers, to the last bit.
+
+    NaN is NaN, whatever its bits. Nor does the sign of a zero count: which of two zeros numpy takes for a maximum
+    depends on its build.
+    """
+    assert got.dtype == wanted.dtype == np.float32
+    np.testing.assert_array_equal(got, wanted)
 
 
 def check_weights_are_held_to_their_shapes(op: Op, shapes: Shapes, blobs: Arrays) -> None:

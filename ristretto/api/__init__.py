@@ -1,6 +1,7 @@
 """The public verbs: what each sub-command of the command line does, as a function in a file of its own."""
 
 from ristretto.api.folding import Folded, fold
+from ristretto.api.informing import Info, TierRow, info
 from ristretto.api.initialising import NewWeights, init_weights
 from ristretto.api.inspecting import Inspection, LayerRow, inspect
 from ristretto.api.loading import load
@@ -8,17 +9,22 @@ from ristretto.api.quantizing import Quantized, quantize
 from ristretto.api.testing import test
 from ristretto.api.upgrading import UpgradedFile, upgrade
 from ristretto.api.watch import Silent, Watcher
+from ristretto.kernels.ahead import announced_compilation
 
 __all__ = [
     "Folded",
+    "Info",
     "Inspection",
     "LayerRow",
     "NewWeights",
     "Quantized",
     "Silent",
+    "TierRow",
     "UpgradedFile",
     "Watcher",
+    "announced_compilation",
     "fold",
+    "info",
     "init_weights",
     "inspect",
     "load",

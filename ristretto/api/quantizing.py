@@ -15,16 +15,16 @@ from ristretto.caffe.writer import rewritten_text
 from ristretto.calibrate import CalibrationStats, calibrate
 from ristretto.data import AS_WRITTEN, BatchSource, CachedSource, Preparation
 from ristretto.errors import SearchError
-from ristretto.execute import IntegerExecutor, default_threads, score
+from ristretto.execute import IntegerExecutor, default_threads
 from ristretto.formats import EXACT, Arithmetic
 from ristretto.net import Net, QuantSpec
 from ristretto.passes import QuantizeLayers
-from ristretto.search import MODES, PRESETS, Goal, Score, SearchResult, run_search
+from ristretto.search import MODES, PRESETS, Goal, Score, SearchResult, TrialScorer, run_search
 
 CALIBRATION_BATCHES = 10
 """Batches of training data that ranges are measured on, as in the original tool."""
 CACHE_BYTES = 1 << 30
-"""Decoded batches of up to this size are kept between trials."""
+"""Decoded batches of up to this size are kept between trials, and so much of what trials have in common."""
 FLOAT = QuantSpec("float", {})
 """No layer quantized: what a search starts from, even when the prototxt is quantized already."""
 
@@ -131,11 +131,11 @@ def quantize(
         read, whole, source, rule.calibration_phase, watcher, data=calibration_data, preparation=preparation
     )
     stats = _measure(calibrated, training, threads, watcher)
+    trials = TrialScorer(IntegerExecutor, source, iterations, arithmetic, threads, CACHE_BYTES)
 
     def scorer(net: Net) -> Score:
-        executor = IntegerExecutor(net, source.shapes, arithmetic=arithmetic)
         with watcher.stage("scoring", iterations) as advance:
-            scores = score(executor, source.batches(iterations), threads=threads, progress=advance)
+            scores = trials.score(net, advance)
         mean, argmax = scores.outputs[goal.blob], scores.companions.get(f"{goal.blob}_argmax")
         return Score(float(mean.reshape(-1)[0]), argmax)
 

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from ristretto.caffe.binary_file import HDF5, map_file, printable, refuse_other_kinds
 from ristretto.caffe.blob import DAMAGED, Blob, number, read_blob, write_blob
-from ristretto.caffe.hdf5_weights import read_hdf5
 from ristretto.caffe.schema import message_class
 from ristretto.caffe.wire import LENGTH, Piece, Span, WireError, fields, length_field
 from ristretto.errors import CaffemodelError, ModelError
@@ -81,6 +80,8 @@ def read_weights(path: str | Path) -> Weights:
     """
     data = map_file(path)
     if bytes(data[: len(HDF5)]) == HDF5:
+        from ristretto.caffe.hdf5_weights import read_hdf5  # h5py takes longer to load than most weights
+
         return Weights(read_hdf5(path))
     refuse_other_kinds(path, data)
     layers: dict[str, tuple[Blob, ...]] = {}

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ristretto.caffe.binary_file import HDF5, is_text, map_file
-from ristretto.caffe.hdf5_weights import read_hdf5
 from ristretto.caffe.printer import print_message
 from ristretto.caffe.prototxt import UTF_16, encode, parse, read_text, scan
 from ristretto.caffe.upgrade import Change, upgrade_net, upgrade_solver
@@ -59,6 +58,8 @@ def upgrade_file(path: str | Path) -> UpgradedFile:
     """
     data = map_file(path)
     if bytes(data[: len(HDF5)]) == HDF5:
+        from ristretto.caffe.hdf5_weights import read_hdf5  # h5py takes longer to load than most weights
+
         weights = packed_weights(read_hdf5(path), path)
     elif is_text(data) or bytes(data[:2]) in UTF_16:
         return _upgrade_text(path)

@@ -1,54 +1,18 @@
-"""``ristretto``: one file of this package for each sub-command."""
+"""``ristretto``: the command line's way in."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 
-from ristretto import __version__
-from ristretto.cli import fold, init_weights, inspect, quantize, test, upgrade
-from ristretto.cli.arguments import normalise
 from ristretto.errors import RistrettoError
-
-COMMANDS = (quantize, test, inspect, init_weights, fold, upgrade)
-"""Every sub-command: a module with NAME, SUMMARY, EXAMPLES, `add_arguments` and `run`."""
-
-EPILOG = """exit codes: 0 done, 1 error, 2 wrong usage, 3 written but the margin is missed
-
-`ristretto COMMAND --help` shows a command's options and examples."""
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Give the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
-        prog="ristretto",
-        description="Condense trained Caffe nets to fixed point, without Caffe.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"ristretto {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        sub = commands.add_parser(
-            command.NAME,
-            help=command.SUMMARY,
-            description=command.SUMMARY,
-            epilog=command.EXAMPLES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        command.add_arguments(sub)
-        sub.set_defaults(run=command.run)
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; give its exit code."""
-    arguments = build_parser().parse_args(normalise(sys.argv[1:] if argv is None else argv))
     try:
-        code: int = arguments.run(arguments)
+        code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
         return code
     except RistrettoError as error:
@@ -66,6 +30,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone (`ristretto inspect | head`); keep the interpreter from complaining too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _run(argv: Sequence[str]) -> int:
+    # Here, not above: with the commands the kernels are loaded, and RISTRETTO_TIER may name a tier that there is not.
+    from ristretto.api import announced_compilation
+    from ristretto.cli.arguments import normalise
+    from ristretto.cli.commands import build_parser
+
+    arguments = build_parser().parse_args(normalise(argv))
+    with announced_compilation(_tell):
+        code: int = arguments.run(arguments)
+    return code
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _one_line(text: str) -> str:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +18,9 @@ from ristretto.data.tables import Column, TableSource, check_column, same_rows
 from ristretto.errors import DataError
 from ristretto.layers.hdf5_data import HDF5Data
 from ristretto.net import Layer, Phase, Shape
+
+if TYPE_CHECKING:
+    import h5py
 
 SUFFIXES = (".h5", ".hdf5")
 LIST_HINT = "source is a text file with the path of an HDF5 file on each line"
@@ -86,6 +88,8 @@ class Hdf5Table:
 
     def _survey(self, file: Path, arrays: Sequence[str] | None) -> int:
         """Note the shapes of a file's rows; give their number."""
+        import h5py
+
         rows = {}
         with _opened(file) as opened:
             wanted = arrays or list(self.row_shapes) or [key for key in opened if isinstance(opened[key], h5py.Dataset)]
@@ -108,6 +112,8 @@ class Hdf5Table:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[h5py.File]:
+    import h5py  # where it is needed: it takes a while to load
+
     try:
         # Without a lock: the file may lie on a medium that has none.
         with h5py.File(file, "r", locking=False) as opened:

@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from ristretto.errors import DataError, ModelError
-from ristretto.execute.values import Run, State, real
+from ristretto.execute.values import Run, State
 from ristretto.formats import EXACT, Arithmetic
 from ristretto.net import Layer, Net, Scheme, Shape
 from ristretto.net.op import Array
@@ -36,6 +36,8 @@ class Executor(ABC):
         Which values a run keeps, as ``LAYER.topK``.
     arithmetic : Arithmetic
         How numbers are trimmed: where halves go, and which of the original's defects are repeated.
+    threads : int
+        How many share the work on one batch; its numbers do not depend on it. Batches may also run side by side.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class Executor(ABC):
         *,
         keep: Collection[str] = (),
         arithmetic: Arithmetic = EXACT,
+        threads: int = 1,
     ) -> None:
         self.net = SpellOutSharing(net.shapes(inputs), arithmetic)(net)
         self.shapes = self.net.shapes(inputs)
@@ -65,6 +68,7 @@ class Executor(ABC):
         if unknown := self.keep - {f"{layer.name}.top{i}" for layer in net for i in range(len(layer.tops))}:
             raise ModelError(f"net '{net.name}' has no value '{min(unknown)}' to keep")
         self.arithmetic = arithmetic
+        self.threads = threads
         for layer in self.net:
             check_ready(layer, self.net.bottom_shapes(layer, self.shapes))
         self.steps: Sequence[Step] = self.plan()
@@ -97,7 +101,7 @@ class Executor(ABC):
             state.store(layer.name, layer.tops, tuple(np.asarray(batch[top], np.float32) for top in layer.tops))
         for step in self.steps:
             step.run(state)
-        outputs = {blob: real(state.blobs[blob]) for blob in self.net.outputs}
+        outputs = {blob: state.blobs[blob] for blob in self.net.outputs}
         return Run(outputs, state.kept, state.companions)
 
 

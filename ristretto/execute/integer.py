@@ -3,14 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
+
+from ristretto.errors import in_layer
+from ristretto.execute.compiled import Builder, Codes, Piece, ProgramStep
+from ristretto.execute.compiled.graph import WIDEST_CODE
 from ristretto.execute.executor import Executor, Step
-from ristretto.execute.integer_mac import integer_step
-from ristretto.execute.integer_shift import shift_step
-from ristretto.execute.lower import lower
-from ristretto.execute.simulate import QuantizedStep
-from ristretto.execute.trim_step import in_codes
+from ristretto.execute.lower import Lowered, lower
+from ristretto.execute.simulate import QuantizedStep, float_step
+from ristretto.execute.trim_step import TrimInsideStep, TrimStep
+from ristretto.formats import Arithmetic, FixedPoint, Format, PowerOfTwo
 from ristretto.net import Layer
+
+EXACT_BITS = 53
+"""Sums below ``2**EXACT_BITS`` are exact in float64, and so the same here and in the simulating executor."""
+
+
+@dataclass(eq=False)
+class Apart:
+    """A layer that no program runs, and its steps."""
+
+    lowered: Lowered
+    steps: list[Step]
+
+
+@dataclass(eq=False)
+class Stretch:
+    """Layers that become one program, and those that run after it although they stand among them."""
+
+    builder: Builder
+    layers: list[Layer] = field(default_factory=list)
+    later: list[Apart] = field(default_factory=list)
+
+    def is_in_the_way_of(self, lowered: Lowered) -> bool:
+        """Whether a layer that would join the program needs, or changes, what a later one changes or reads."""
+        return any(
+            lowered.touched & other.lowered.changed or lowered.changed & other.lowered.touched for other in self.later
+        )
 
 
 class IntegerExecutor(Executor):
@@ -19,19 +50,117 @@ class IntegerExecutor(Executor):
     It gives the same bits as the simulating executor for every net. A layer whose input and weights have up to 16 bits
     runs in integers throughout, with exact sums. Where 53 bits do not hold them, or a word has 17 to 31 bits, it runs
     the simulating executor's own step; with 32 bits, the fork's word for float, both run in float32 (see `lower`).
-    Layers between work on codes where that is exact (`Op.forward_codes`), else on real numbers.
+
+    Consecutive layers are compiled into one program (`ristretto.execute.compiled`): on codes, or in float32 where a
+    layer is in float. What no program can do, scores and losses above all, runs its own forward between them.
     """
 
     name = "integer"
 
     def plan(self) -> Sequence[Step]:
-        """Integer steps, trimming steps and float segments."""
-        return lower(self.net, self.shapes, self.keep, self.arithmetic, quantized=self._quantized, trim=in_codes)
+        """Programs, and the layers between them."""
+        steps: list[Step] = []
+        stretch = self._stretch()
+        for lowered in lower(self.net, self.arithmetic):
+            layer, tops = lowered.layer, self.shapes[lowered.layer.name]
+            piece = self._piece(lowered)
+            if piece is None:
+                stretch.later.append(Apart(lowered, self._apart(lowered)))
+                continue
+            if stretch.is_in_the_way_of(lowered):
+                steps += self._finished(stretch)
+                stretch = self._stretch()
+            if stretch.builder.takes(piece, self._bottoms(layer), tops):
+                stretch.builder.add(piece, self._bottoms(layer), tops, self.keep)
+                stretch.layers.append(layer)
+            else:
+                stretch.later.append(Apart(lowered, self._apart(lowered)))
+        return steps + self._finished(stretch)
 
-    def _quantized(self, layer: Layer) -> Step:
-        bottom = self.net.bottom_shapes(layer, self.shapes)[0]
-        return (
-            integer_step(layer, bottom, self.arithmetic)
-            or shift_step(layer, bottom, self.arithmetic)
-            or QuantizedStep(layer, self.arithmetic)
-        )
+    def _bottoms(self, layer: Layer) -> list[tuple[int, ...]]:
+        return self.net.bottom_shapes(self.net[layer.name], self.shapes)
+
+    def _stretch(self) -> Stretch:
+        return Stretch(Builder())
+
+    def _finished(self, stretch: Stretch) -> list[Step]:
+        """Give the program of a stretch, and the steps after it."""
+        steps: list[Step] = []
+        if stretch.layers:
+            inside = {layer.name for layer in stretch.layers}
+            others = (layer for layer in self.net if layer.name not in inside)
+            wanted = {*self.net.outputs, *(blob for layer in others for blob in layer.bottoms)}
+            steps.append(ProgramStep(stretch.builder, wanted, self.arithmetic, self.threads))
+        return steps + [step for apart in stretch.later for step in apart.steps]
+
+    def _piece(self, lowered: Lowered) -> Piece | None:
+        """Give what a program may run; None where the numbers or sums are none that it knows."""
+        layer = lowered.layer
+        if lowered.in_full:
+            return None if layer.op.trims_inside else self._coded(layer)
+        if layer.op.part is not None and self.arithmetic.sums_in_float32:
+            return None
+        trims = lowered.trim_in, lowered.trim_out
+        if any(not isinstance(fmt, FixedPoint | None) for fmt in trims):
+            return None
+        trim_in, trim_out = (fmt if isinstance(fmt, FixedPoint) else None for fmt in trims)
+        return Piece(layer, trim_in, trim_out)
+
+    def _coded(self, layer: Layer) -> Piece | None:
+        """Give a layer on codes; None where a format has no codes that a program knows, or sums may not be exact."""
+        quant, walk = layer.quant, layer.op.geometry(self._bottoms(layer)[0])
+        assert quant is not None
+        layer_in, layer_out, params = quant.layer_in, quant.layer_out, quant.params
+        if walk is None or not isinstance(layer_in, FixedPoint) or not isinstance(layer_out, FixedPoint):
+            return None
+        if max(layer_in.bw, layer_out.bw) > WIDEST_CODE or params is None:
+            return None
+        with in_layer(layer.name, "its weights"):
+            codes = _codes(layer, params, self.arithmetic)
+        if codes is None:
+            return None
+        if np.isnan(codes.bias).any():
+            with in_layer(layer.name, f"blob '{layer.tops[0]}'"):
+                layer_out.refuse_nan(codes.bias)
+        rows = layer.op.weight_rows(codes.weights, walk)
+        largest = int(np.abs(rows.astype(np.int64)).sum(axis=1).max()) * -layer_in.low_code
+        if not codes.has_real_bias:
+            # Python's integers: these may be far too long for 64 bits.
+            raised, lift = max(layer_in.fl, 0), max(-layer_in.fl, 0)
+            largest = (largest << lift) + (int(np.abs(codes.bias).max(initial=0)) << raised)
+        return None if largest >= 1 << EXACT_BITS else Piece(layer, layer_in, layer_out, codes)
+
+    def _apart(self, lowered: Lowered) -> list[Step]:
+        """Give the steps of a layer that no program runs."""
+        layer, arithmetic = lowered.layer, self.arithmetic
+        if lowered.in_full:
+            if layer.op.trims_inside:
+                return [TrimInsideStep(layer, arithmetic)]
+            return [QuantizedStep(layer, arithmetic)]
+        steps: list[Step] = []
+        if lowered.trim_in:
+            steps.append(TrimStep(layer.name, layer.bottoms[0], lowered.trim_in, arithmetic))
+        steps.append(float_step(self, layer))
+        if lowered.trim_out:
+            steps.append(TrimStep(layer.name, layer.tops[0], lowered.trim_out, arithmetic, is_top=True))
+        return steps
+
+
+def _codes(layer: Layer, params: Format, arithmetic: Arithmetic) -> Codes | None:
+    """Give a layer's weights as integers; None where they are none of up to 16 bits.
+
+    Powers of two are integers, too. A multiplication is as fast as a shift here; in hardware they are shifts.
+    """
+    if isinstance(params, FixedPoint):
+        blobs = [params.encode(blob, arithmetic) for blob in layer.blobs]
+        bits = min(params.bw, WIDEST_CODE)
+        if max(int(blobs[0].max()), ~int(blobs[0].min())) >> (bits - 1):
+            return None
+        bias = blobs[1].reshape(-1) if len(blobs) > 1 else np.zeros(1)
+        return Codes(blobs[0].astype(np.int16), bits, params.fl, bias.astype(np.int64))
+    if isinstance(params, PowerOfTwo) and params.exp_max - params.exp_min < WIDEST_CODE - 1:
+        codes = params.encode(layer.blobs[0], arithmetic)
+        steps = np.sign(codes) << (np.abs(codes) - 1)
+        bias = layer.blobs[1].reshape(-1) if len(layer.blobs) > 1 else np.zeros(1)
+        return Codes(steps.astype(np.int16), WIDEST_CODE, -params.exp_min, bias.astype(np.float64))
+    return None

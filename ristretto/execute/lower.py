@@ -1,91 +1,101 @@
-"""From a quantized net to steps: what the simulating and the integer executor have in common."""
+"""From a quantized net to what each layer does: what the simulating and the integer executor have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from ristretto.execute.executor import Step
-from ristretto.execute.reference import ReferenceStep
-from ristretto.execute.segments import Piece, segment
-from ristretto.execute.trim_step import Trim, TrimInsideStep, TrimStep
 from ristretto.formats import Arithmetic, Format
-from ristretto.net import Layer, LayerQuant, Net, Shape
+from ristretto.net import Layer, LayerQuant, Net
 from ristretto.net.op import Array
 
 BITS_OF_EXACT_PRODUCTS = 16
 """Products of so many bits leave float32 room for the sums of real nets; two words of 8 bits."""
+SHORT, BITS_OF_SHORT_SUMS = 16, 24
+"""Weights of so many bits are multiplied as integers, beside inputs of up to 8: that is twice as fast as float32."""
 
 
-def lower(
-    net: Net,
-    shapes: Mapping[str, tuple[Shape, ...]],
-    keep: frozenset[str],
-    arithmetic: Arithmetic,
-    *,
-    quantized: Callable[[Layer], Step],
-    trim: Trim,
-) -> list[Step]:
-    """Give a net's steps.
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """A layer as both executors run it.
 
-    A layer with all three formats becomes one step of the executor's own. A layer that keeps a place in float (a trial
-    within a search), or has an input or weights of 32 bits (the fork's word for float), is a float layer with trimmed
-    weights between trims of its blobs. Float layers that multiply and accumulate run in onnxruntime, cut into the same
-    segments for every executor that comes here: so their sums, which are rounded, are rounded alike.
+    Parameters
+    ----------
+    layer : Layer
+        With all three formats where `in_full`; else in float, its weights trimmed where they have a format.
+    trim_in, trim_out : Format or None
+        What a layer in float has its input and its top trimmed to.
+    in_full : bool
+        Whether the layer is quantized as a whole, with sums that are not rounded.
+    """
+
+    layer: Layer
+    trim_in: Format | None = None
+    trim_out: Format | None = None
+    in_full: bool = False
+
+    @property
+    def touched(self) -> set[str]:
+        """The blobs that it reads or makes."""
+        return {*self.layer.bottoms, *self.layer.tops}
+
+    @property
+    def changed(self) -> set[str]:
+        """The blobs that are not the same after it: its tops, and an input that is trimmed in place."""
+        trims = self.in_full or self.trim_in is not None
+        return {*self.layer.tops, *(self.layer.bottoms[:1] if trims else ())}
+
+
+def lower(net: Net, arithmetic: Arithmetic) -> Iterator[Lowered]:
+    """Give what each layer of a net does.
+
+    A layer that keeps a place in float (a trial within a search), or has an input or weights of 32 bits (the fork's
+    word for float), is a float layer with trimmed weights between trims of its blobs.
 
     Parameters
     ----------
     net : Net
         Of one phase.
-    shapes : mapping of str to tuple of shapes
-        The shapes of every layer's tops.
-    keep : frozenset of str
-        Values to keep, as ``LAYER.topK``.
     arithmetic : Arithmetic
-    quantized : callable
-        Gives the step of a layer that has all three formats.
-    trim : callable
-        How a blob is trimmed around a float layer.
     """
-    pieces: list[Piece] = []
     for layer in net:
         if layer.op.is_data:
             continue
         if layer.quant is None:
-            pieces.append(layer)
+            yield Lowered(layer)
+            continue
+        quant = layer.quant.under(arithmetic)
+        if layer.op.trims_inside or _in_full(layer, quant, arithmetic):
+            yield Lowered(layer, in_full=True)
         else:
-            quant = layer.quant.under(arithmetic)
-            if layer.op.trims_inside:
-                pieces.append(TrimInsideStep(layer, arithmetic))
-            elif _in_full(quant, arithmetic):
-                pieces.append(quantized(layer))
-            else:
-                pieces.extend(_partly(layer, quant, arithmetic, trim))
-    return segment(net, pieces, shapes, keep, join_without_macs=False)
+            plain = replace(layer, quant=None, blobs=trimmed_blobs(layer, arithmetic))
+            yield Lowered(plain, quant.layer_in, quant.layer_out)
 
 
-def _in_full(quant: LayerQuant, arithmetic: Arithmetic) -> bool:
+def _in_full(layer: Layer, quant: LayerQuant, arithmetic: Arithmetic) -> bool:
     if quant.layer_in is None or quant.layer_out is None or quant.params is None:
         return False
-    operands = (quant.layer_in, quant.params)
     if arithmetic.sums_in_float32 and not _same_in_float32(quant.layer_in, quant.params):
         return False
-    return not any(fmt.stands_for_float for fmt in operands)
+    if quant.layer_in.stands_for_float:
+        return False
+    return not quant.params.stands_for_float or _are_short(layer, quant.params, quant.layer_in)
+
+
+def _are_short(layer: Layer, params: Format, layer_in: Format) -> bool:
+    """Whether weights of 32 bits, the fork's word for float, need no more than `SHORT` of them: then sums are exact.
+
+    With ``fl`` 16, which the original writes where a part is not condensed, weights below one half do.
+    """
+    if not params.on_one_grid or layer_in.bits + SHORT > BITS_OF_SHORT_SUMS:
+        return False
+    codes = params.encode(layer.blobs[0])
+    return bool(codes.size) and int(codes.min()) >= -(1 << (SHORT - 1)) and int(codes.max()) < 1 << (SHORT - 1)
 
 
 def _same_in_float32(layer_in: Format, params: Format) -> bool:
     """Whether sums of products come out the same in integers and in float32."""
     return layer_in.on_one_grid and params.on_one_grid and layer_in.bits + params.bits <= BITS_OF_EXACT_PRODUCTS
-
-
-def _partly(layer: Layer, quant: LayerQuant, arithmetic: Arithmetic, trim: Trim) -> Iterator[Piece]:
-    if quant.layer_in:
-        yield TrimStep(layer.name, layer.bottoms[0], quant.layer_in, arithmetic, trim)
-    plain = replace(layer, quant=None, blobs=trimmed_blobs(layer, arithmetic))
-    # The fork multiplies matrices with a BLAS, as numpy does: then even the order of its float sums is the same.
-    yield ReferenceStep(plain) if arithmetic.sums_in_float32 else plain
-    if quant.layer_out:
-        yield TrimStep(layer.name, layer.tops[0], quant.layer_out, arithmetic, trim, is_top=True)
 
 
 def trimmed_blobs(layer: Layer, arithmetic: Arithmetic) -> tuple[Array, ...]:

@@ -12,7 +12,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from ristretto.errors import ModelError
-from ristretto.execute.values import State, real
+from ristretto.execute.values import State
 from ristretto.net import Layer, Shape
 
 OPSET = 17
@@ -26,6 +26,92 @@ class Tensor:
 
     name: str
     shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """Consecutive layers as an ONNX model.
+
+    Parameters
+    ----------
+    model : ModelProto
+        With the weights in it.
+    inputs, outputs : mapping of str to str
+        The model's name of each blob that it reads, and of each that it makes and that is read later.
+    kept : sequence of str
+        Values that it gives beside these, as ``LAYER.topK``; the model knows them by that name.
+    fetched : sequence of str
+        All that it gives, in order.
+    """
+
+    model: onnx.ModelProto
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    kept: Sequence[str]
+    fetched: Sequence[str]
+
+    @classmethod
+    def build(
+        cls,
+        layers: Sequence[Layer],
+        shapes: Mapping[str, Shape],
+        tops: Mapping[str, tuple[Shape, ...]],
+        wanted: Collection[str],
+        keep: Collection[str],
+    ) -> Segment:
+        """Put layers together; `OnnxStep` tells what these are."""
+        current = {blob: Tensor(f"in:{blob}", shape) for blob, shape in shapes.items()}
+        before = dict(current)
+        nodes: list[onnx.NodeProto] = []
+        weights: list[onnx.TensorProto] = []
+        read: set[str] = set()
+        kept: dict[str, Tensor] = {}
+        for layer in layers:
+            bottoms = [current[blob] for blob in layer.bottoms]
+            made = {top: Tensor(f"{layer.name}.top{i}", tops[layer.name][i]) for i, top in enumerate(layer.tops)}
+            read.update(blob for blob in layer.bottoms if current[blob] is before.get(blob))
+            cls._add(layer, bottoms, list(made.values()), nodes, weights)
+            current.update(made)
+            kept.update({tensor.name: tensor for tensor in made.values() if tensor.name in keep})
+        inputs = {blob: before[blob].name for blob in sorted(read)}
+        results = {
+            blob: current[blob] for blob in sorted(wanted) if blob in current and current[blob] is not before.get(blob)
+        }
+        fetched = {tensor.name: tensor for tensor in (*results.values(), *kept.values())}
+        graph = helper.make_graph(
+            nodes,
+            "segment",
+            [_declare(before[blob]) for blob in inputs],
+            [_declare(tensor) for tensor in fetched.values()],
+            weights,
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        return cls(model, inputs, {blob: tensor.name for blob, tensor in results.items()}, sorted(kept), list(fetched))
+
+    @staticmethod
+    def _add(
+        layer: Layer,
+        bottoms: Sequence[Tensor],
+        tops: Sequence[Tensor],
+        nodes: list[onnx.NodeProto],
+        weights: list[onnx.TensorProto],
+    ) -> None:
+        known = {f"b{i}": tensor.name for i, tensor in enumerate(bottoms)}
+        known |= {f"t{i}": tensor.name for i, tensor in enumerate(tops)}
+        shapes = [tensor.shape for tensor in bottoms]
+        for i, (blob, shape) in enumerate(zip(layer.blobs, layer.op.blob_shapes(shapes), strict=True)):
+            known[f"w{i}"] = f"{layer.name}.blob{i}"
+            weights.append(numpy_helper.from_array(np.ascontiguousarray(blob.reshape(shape)), known[f"w{i}"]))
+
+        def name(local: str) -> str:
+            # An empty name stands for an operand that is left out.
+            return known.setdefault(local, f"{layer.name}/{local}") if local else ""
+
+        for node in layer.op.onnx(shapes) or ():
+            for constant, array in node.constants.items():
+                weights.append(numpy_helper.from_array(array, name(constant)))
+            inputs, outputs = [name(i) for i in node.inputs], [name(o) for o in node.outputs]
+            nodes.append(helper.make_node(node.op_type, inputs, outputs, **node.attributes))
 
 
 class OnnxStep:
@@ -53,66 +139,15 @@ class OnnxStep:
         wanted: Collection[str],
         keep: Collection[str],
     ) -> None:
-        current = {blob: Tensor(f"in:{blob}", shape) for blob, shape in shapes.items()}
-        before = dict(current)
-        nodes: list[onnx.NodeProto] = []
-        weights: list[onnx.TensorProto] = []
-        read: set[str] = set()
-        kept: dict[str, Tensor] = {}
-        for layer in layers:
-            bottoms = [current[blob] for blob in layer.bottoms]
-            made = {top: Tensor(f"{layer.name}.top{i}", tops[layer.name][i]) for i, top in enumerate(layer.tops)}
-            read.update(blob for blob in layer.bottoms if current[blob] is before.get(blob))
-            self._add(layer, bottoms, list(made.values()), nodes, weights)
-            current.update(made)
-            kept.update({tensor.name: tensor for tensor in made.values() if tensor.name in keep})
-        self.inputs = {blob: before[blob].name for blob in sorted(read)}
-        results = {
-            blob: current[blob] for blob in sorted(wanted) if blob in current and current[blob] is not before.get(blob)
-        }
-        self.outputs = {blob: tensor.name for blob, tensor in results.items()}
-        self.kept = sorted(kept)
-        fetched = {tensor.name: tensor for tensor in (*results.values(), *kept.values())}
-        graph = helper.make_graph(
-            nodes,
-            "segment",
-            [_declare(before[blob]) for blob in self.inputs],
-            [_declare(tensor) for tensor in fetched.values()],
-            weights,
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-        self.fetched = list(fetched)
+        segment = Segment.build(layers, shapes, tops, wanted, keep)
+        self.inputs, self.outputs = segment.inputs, segment.outputs
+        self.kept, self.fetched = segment.kept, segment.fetched
         self.span = f"layers '{layers[0].name}' to '{layers[-1].name}'"
-        self.session = _session(model, self.span)
-
-    @staticmethod
-    def _add(
-        layer: Layer,
-        bottoms: Sequence[Tensor],
-        tops: Sequence[Tensor],
-        nodes: list[onnx.NodeProto],
-        weights: list[onnx.TensorProto],
-    ) -> None:
-        known = {f"b{i}": tensor.name for i, tensor in enumerate(bottoms)}
-        known |= {f"t{i}": tensor.name for i, tensor in enumerate(tops)}
-        shapes = [tensor.shape for tensor in bottoms]
-        for i, (blob, shape) in enumerate(zip(layer.blobs, layer.op.blob_shapes(shapes), strict=True)):
-            known[f"w{i}"] = f"{layer.name}.blob{i}"
-            weights.append(numpy_helper.from_array(np.ascontiguousarray(blob.reshape(shape)), known[f"w{i}"]))
-
-        def name(local: str) -> str:
-            # An empty name stands for an operand that is left out.
-            return known.setdefault(local, f"{layer.name}/{local}") if local else ""
-
-        for node in layer.op.onnx(shapes) or ():
-            for constant, array in node.constants.items():
-                weights.append(numpy_helper.from_array(array, name(constant)))
-            inputs, outputs = [name(i) for i in node.inputs], [name(o) for o in node.outputs]
-            nodes.append(helper.make_node(node.op_type, inputs, outputs, **node.attributes))
+        self.session = _session(segment.model, self.span)
 
     def run(self, state: State) -> None:
         """Run the session."""
-        feeds = {name: np.asarray(real(state.blobs[blob]), order="C") for blob, name in self.inputs.items()}
+        feeds = {name: np.asarray(state.blobs[blob], order="C") for blob, name in self.inputs.items()}
         try:
             values = self.session.run(self.fetched, feeds)
         except Exception as error:  # as below

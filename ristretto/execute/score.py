@@ -7,18 +7,25 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ristretto.errors import DataError
-from ristretto.execute.executor import Executor
-from ristretto.net.op import Array
+from ristretto.execute.values import Run
 
 Item = TypeVar("Item")
+Given = TypeVar("Given", contravariant=True)
 Result = TypeVar("Result")
 Progress = Callable[[], None]
+
+
+class Runner(Protocol[Given]):
+    """Runs what stands for a batch: an executor, or several in a row."""
+
+    def run(self, batch: Given, /) -> Run:
+        """Run it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +84,8 @@ def in_order(
 
 
 def score(
-    executor: Executor,
-    batches: Iterable[Mapping[str, Array]],
+    executor: Runner[Item],
+    batches: Iterable[Item],
     *,
     threads: int = 1,
     progress: Progress | None = None,
@@ -87,10 +94,10 @@ def score(
 
     Parameters
     ----------
-    executor : Executor
+    executor : Executor or other Runner
         The prepared net.
-    batches : iterable of batches
-        At least one.
+    batches : iterable of what it runs
+        At least one batch.
     threads : int
         Whole batches run side by side; the result does not depend on it.
     progress : callable or None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ristretto.execute.executor import Step
-from ristretto.execute.onnx_segment import OnnxStep
 from ristretto.execute.reference import ReferenceStep
 from ristretto.net import Layer, Net, Shape
 
@@ -64,9 +63,10 @@ def _has_onnx_form(net: Net, layer: Layer, shapes: Mapping[str, tuple[Shape, ...
     return layer.op.onnx(net.bottom_shapes(net[layer.name], shapes)) is not None
 
 
-def _onnx_step(
-    net: Net, run: Sequence[Layer], shapes: Mapping[str, tuple[Shape, ...]], keep: frozenset[str]
-) -> OnnxStep:
+def _onnx_step(net: Net, run: Sequence[Layer], shapes: Mapping[str, tuple[Shape, ...]], keep: frozenset[str]) -> Step:
+    # onnx and onnxruntime take a third of a second to load; an integer net does without.
+    from ristretto.execute.onnx_segment import OnnxStep
+
     names = [layer.name for layer in net]
     first, last = names.index(run[0].name), names.index(run[-1].name)
     before: dict[str, Shape] = {}

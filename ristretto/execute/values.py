@@ -1,4 +1,4 @@
-"""What a blob holds while a net runs: real numbers, or codes of a format."""
+"""What a run of a net works on, and what it gives."""
 
 from __future__ import annotations
 
@@ -8,32 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ristretto.formats import FixedPoint
 from ristretto.net.op import Array
 
 FloatArray = NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class Coded:
-    """Integer codes and the format that gives them meaning.
-
-    Parameters
-    ----------
-    codes : int8 or int16 array
-    fmt : FixedPoint
-    """
-
-    codes: Array
-    fmt: FixedPoint
-
-
-Value = FloatArray | Coded
-
-
-def real(value: Value) -> FloatArray:
-    """Give a value in real units."""
-    return value.fmt.decode(value.codes) if isinstance(value, Coded) else value
 
 
 @dataclass(eq=False)
@@ -42,8 +19,8 @@ class State:
 
     Parameters
     ----------
-    blobs : dict of str to Value
-        The current value of each blob, by name.
+    blobs : dict of str to float32 array
+        The current numbers of each blob, by name; real units.
     keep : frozenset of str
         Which values to keep, as ``LAYER.topK``: the blob right after that layer ran.
     kept : dict of str to float32 array
@@ -52,18 +29,18 @@ class State:
         Figures beside an output (``accuracy_argmax``).
     """
 
-    blobs: dict[str, Value]
+    blobs: dict[str, FloatArray]
     keep: frozenset[str] = frozenset()
     kept: dict[str, FloatArray] = field(default_factory=dict)
     companions: dict[str, float] = field(default_factory=dict)
 
-    def store(self, layer: str, tops: tuple[str, ...], values: tuple[Value, ...]) -> None:
+    def store(self, layer: str, tops: tuple[str, ...], values: tuple[FloatArray, ...]) -> None:
         """Set a layer's tops, and keep those that are asked for."""
         for index, (top, value) in enumerate(zip(tops, values, strict=False)):
             self.blobs[top] = value
             key = f"{layer}.top{index}"
             if key in self.keep:
-                self.kept[key] = real(value)
+                self.kept[key] = value
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,30 +1,85 @@
-"""The one place that sets numba's flags.
+"""The one place that sets numba's flags, and that says when compiled code is stale.
 
 ``fastmath`` stays off: it would let sums be reordered and NaN be assumed away, and every kernel here promises the
-same bits on every machine. ``nogil`` lets Python threads run kernels side by side. Compiled code is cached beside
-the source, so that only the first process on a machine compiles.
+same bits on every machine. ``nogil`` lets Python threads run kernels side by side.
+
+Compiled code is cached beside the source, so that only the first process on a machine compiles. numba looks at the
+file that a kernel stands in and at the processor; the code that kernels share, the tier and numba's own version are
+part of the key here, too. Processes that compile at once each write a file of their own and rename it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
+import llvmlite
 import numba
+from numba.core.caching import FunctionCache
+
+from ristretto.kernels.cpu import TIER
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+ENTRIES: list[Any] = []
+"""Every kernel that is compiled by itself, in the order of the imports."""
+
+
+def _stamp() -> str:
+    """Give what tells one state of the kernels from another."""
+    digest = hashlib.sha256(f"{TIER} {numba.__version__} {llvmlite.__version__}".encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+STAMP = _stamp()
+
+
+class StampedCache(FunctionCache):  # type: ignore[misc]  # numba has no types
+    """numba's cache of one function, keyed by the state of all kernels as well."""
+
+    def _index_key(self, signature: Any, codegen: Any) -> Any:
+        return (*super()._index_key(signature, codegen), STAMP)
+
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function of arrays and numbers; calling it looks the same as before."""
+    compiled = _compiled(function)
     try:
-        compiled = _compiler(cache=True)(function)
+        compiled._cache = StampedCache(function)
     except RuntimeError:
         # numba finds no folder to cache in: a read-only system without a home. Every process compiles for itself then.
-        compiled = _compiler(cache=False)(function)
+        pass
+    else:
+        ENTRIES.append(compiled)
     return cast(Callable[P, R], compiled)
 
 
-def _compiler(*, cache: bool) -> Callable[[Callable[P, R]], Any]:
-    return numba.njit(cache=cache, nogil=True, error_model="numpy", boundscheck=False)
+def inner(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function that only kernels call: it becomes a part of theirs and is not cached by itself."""
+    return cast(Callable[P, R], _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True))
+
+
+def _compiled(function: Callable[P, R], **options: bool) -> Any:
+    return numba.njit(nogil=True, error_model="numpy", boundscheck=False, **options)(function)
+
+
+def cache_folder() -> Path | None:
+    """Give the folder of compiled kernels; None where numba finds none that can be written to."""
+    return Path(ENTRIES[0]._cache.cache_path) if ENTRIES else None
+
+
+def is_cached(function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
+    """Whether a kernel lies in the cache, compiled for this state of the kernels, this processor and such arguments."""
+    if not ENTRIES:
+        return False
+    compiled: Any = next(entry for entry in ENTRIES if entry is function)
+    wanted = tuple(compiled.typeof_pyval(argument) for argument in arguments)
+    key = compiled._cache._index_key(wanted, compiled.targetctx.codegen())
+    name = compiled._cache._cache_file._load_index().get(key)
+    # numba writes the index first: a process that was killed between may have left out the code.
+    return name is not None and Path(compiled._cache.cache_path, name).is_file()

@@ -69,10 +69,6 @@ class ArgMax(Op):
         chosen = values if self.out_max_val else order.astype(x.dtype)
         return (np.moveaxis(chosen, -1, self.axis),)
 
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Take the greatest codes where no index is asked for."""
-        return self.forward(bottoms, ()) if self.out_max_val and self.axis is not None else None
-
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a TopK over the reversed axis, since that takes the earlier one of equal numbers."""
         bottom = bottoms[0]

@@ -9,6 +9,7 @@ import numpy as np
 
 from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
+from ristretto.net.form import Clamp, Form
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -42,6 +43,10 @@ class Clip(Op):
         """Keep each number between the bounds."""
         x = bottoms[0]
         return (np.asarray(np.clip(x, x.dtype.type(self.low), x.dtype.type(self.high))),)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form:
+        """Clip."""
+        return Clamp(self.low, self.high)
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Clip."""

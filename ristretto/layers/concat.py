@@ -9,6 +9,7 @@ import numpy as np
 
 from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Stack
 from ristretto.net.op import Array, OnnxNode, Op, Shape, canonical_axis
 
 
@@ -50,9 +51,9 @@ class Concat(Op):
         """Join."""
         return (np.concatenate(bottoms, axis=self.axis),)
 
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Join codes of one format."""
-        return (np.concatenate(bottoms, axis=self.axis),)
+    def form(self, bottoms: Sequence[Shape]) -> Form | None:
+        """Stack channels; None along another axis."""
+        return Stack() if canonical_axis(self.axis, bottoms[0]) == 1 else None
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Concat."""

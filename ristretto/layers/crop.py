@@ -63,10 +63,6 @@ class Crop(Op):
         window = self._window([bottom.shape for bottom in bottoms])
         return (bottoms[0][tuple(slice(start, end) for start, end in window)],)
 
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Cut the window out of codes."""
-        return self.forward(bottoms, ())
-
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Slice with fixed ends: the second bottom's numbers do not matter."""
         starts, ends = np.array(self._window(bottoms), np.int64).T

@@ -9,6 +9,7 @@ import numpy as np
 
 from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Same
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 from ristretto.net.phase import Phase
 
@@ -48,9 +49,9 @@ class Dropout(Op):
         x = bottoms[0]
         return (x * x.dtype.type(self.scale) if self.training else x,)
 
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Pass codes on."""
-        return None if self.training else (bottoms[0],)
+    def form(self, bottoms: Sequence[Shape]) -> Form | None:
+        """Pass on, but for the TRAIN phase."""
+        return None if self.training else Same()
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give Identity, or Mul in the TRAIN phase."""

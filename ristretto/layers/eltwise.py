@@ -11,6 +11,7 @@ import numpy as np
 
 from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Join
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -61,9 +62,9 @@ class Eltwise(Op):
         terms = [x.dtype.type(weight) * x for weight, x in zip(weights, bottoms, strict=True)]
         return (np.asarray(sum(terms[1:], start=terms[0])),)
 
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Take the maximum of codes; a sum or a product leaves the range."""
-        return self.forward(bottoms, ()) if self.operation == "MAX" else None
+    def form(self, bottoms: Sequence[Shape]) -> Form:
+        """Join."""
+        return Join(self.operation, self._weights(len(bottoms)))
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Max, a chain of Muls, or a Sum behind one Mul for each coefficient."""

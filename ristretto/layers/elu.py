@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Pointwise
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -29,6 +30,10 @@ class ELU(Op):
         x = bottoms[0]
         bent = np.expm1(np.minimum(x.astype(np.float64), 0)).astype(x.dtype)
         return (np.where(x > 0, x, x.dtype.type(self.alpha) * bent),)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form:
+        """Give a function of one number."""
+        return Pointwise()
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give an Elu."""

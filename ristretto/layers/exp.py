@@ -10,6 +10,7 @@ import numpy as np
 
 from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Pointwise
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 EULER = -1.0
@@ -60,6 +61,10 @@ class Exp(Op):
         with np.errstate(over="ignore"):
             raised = np.exp(np.asarray(inner * x, np.float64)).astype(x.dtype)
             return (np.asarray(raised * outer),)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form:
+        """Give a function of one number."""
+        return Pointwise()
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give Exp between two Muls."""

@@ -11,6 +11,7 @@ import numpy as np
 from ristretto.errors import ModelError
 from ristretto.layers.exp import read_base
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Pointwise
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -40,6 +41,10 @@ class Log(Op):
         with np.errstate(divide="ignore", invalid="ignore"):
             natural = np.log(np.asarray(number(self.scale) * x + number(self.shift), np.float64)).astype(x.dtype)
         return (np.asarray(natural * number(1 / math.log(self.base))),)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form:
+        """Give a function of one number."""
+        return Pointwise()
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give Mul, Add, Log and Mul."""

@@ -11,6 +11,7 @@ from ristretto.errors import ModelError
 from ristretto.kernels.power import power
 from ristretto.layers.pooling import Pooling
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Response
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -64,19 +65,33 @@ class LRN(Op):
         x = bottoms[0]
         squares = x * x
         if self.within_channel:
-            mean = self._square().forward([squares], ())[0]
+            reach = self.local_size // 2
+            padded = np.pad(squares, ((0, 0), (0, 0), (reach, reach), (reach, reach)))
+            places = [
+                padded[:, :, i : i + x.shape[2], j : j + x.shape[3]]
+                for i in range(self.local_size)
+                for j in range(self.local_size)
+            ]
         else:
             reach = self.local_size // 2
             padded = np.pad(squares, ((0, 0), (reach, reach), (0, 0), (0, 0)))
-            total = np.zeros_like(x)
-            for offset in range(self.local_size):
-                total += padded[:, offset : offset + x.shape[1]]
-            mean = total / x.dtype.type(self.local_size)
-        number = x.dtype.type
+            places = [padded[:, offset : offset + x.shape[1]] for offset in range(self.local_size)]
+        total = np.zeros_like(x)
+        for place in places:
+            total += place
+        return (x * self._factors(total),)
+
+    def _factors(self, total: Array) -> Array:
+        """Give what sums of squares make of the numbers in their middle."""
+        neighbours = self.local_size**2 if self.within_channel else self.local_size
+        return self._powers(total / total.dtype.type(neighbours))
+
+    def _powers(self, mean: Array) -> Array:
+        number = mean.dtype.type
         base = number(self.k) + number(self.alpha) * mean
         factor = np.empty(base.shape, base.dtype)
         power(base.reshape(-1), factor.reshape(-1), -self.beta)
-        return (x * factor,)
+        return factor
 
     def forward_trimmed(self, bottoms: Sequence[Array], trim: Callable[[Array], Array]) -> tuple[Array, ...]:
         """Slide a window over the channels, adding and subtracting squares, as the fork's GPU code does.
@@ -103,6 +118,10 @@ class LRN(Op):
                 power(base.reshape(-1), raised.reshape(-1), -self.beta)
                 factors[:, head - reach] = raised
         return (trim(x * trim(factors)),)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form:
+        """Give the response."""
+        return Response(self.within_channel, self.local_size, self.alpha, self.beta, self.k, self._factors)
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give an LRN, or its parts where the neighbourhood lies within a channel."""

@@ -42,10 +42,6 @@ class Permute(Op):
         """Reorder."""
         return (np.ascontiguousarray(bottoms[0].transpose(self._axes(bottoms[0].ndim))),)
 
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Reorder codes."""
-        return self.forward(bottoms, ())
-
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Transpose."""
         return (OnnxNode("Transpose", ("b0",), ("t0",), {"perm": list(self._axes(len(bottoms[0])))}),)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ristretto.errors import ModelError
-from ristretto.kernels.pool import max_pool
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Window
 from ristretto.net.op import FLOAT32, Array, OnnxNode, Op, Shape
 from ristretto.net.phase import Phase
 
@@ -185,12 +185,12 @@ class Pooling(Op):
             extents.append(np.minimum(starts + k, size + p) - starts)
         return np.outer(extents[0], extents[1])
 
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Take the maximum of codes; a mean leaves the grid, as do places and the maximum of an empty window."""
-        windows = self._windows(bottoms[0].shape)
-        if self.method != "MAX" or self.places or windows.some_are_empty:
+    def form(self, bottoms: Sequence[Shape]) -> Form | None:
+        """Give the windows of a maximum or a mean; None for places, and where a window is empty."""
+        windows = self._windows(bottoms[0])
+        if self.method not in ("MAX", "AVE") or self.places or windows.some_are_empty:
             return None
-        return (max_pool(bottoms[0], windows.size, self.stride, self.pad, windows.counts),)
+        return Window(self.method == "AVE", windows.size, self.stride, self.pad, windows.counts)
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...] | None:
         """Give a pool with the padding spelled out, since ONNX's own ceil mode differs between runtimes.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Pointwise
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -48,9 +49,9 @@ class Power(Op):
         base = np.asarray(number(self.scale) * x + number(self.shift))
         return (base if self.power == 1 else self._raise(base),)
 
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Pass codes on where the layer changes nothing."""
-        return (bottoms[0],) if (self.power, self.scale, self.shift) == (1, 1, 0) else None
+    def form(self, bottoms: Sequence[Shape]) -> Form:
+        """Give a function of one number."""
+        return Pointwise()
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give Mul, Add and Pow, or Expand of one number where the bottom does not matter."""

@@ -11,6 +11,7 @@ from ristretto.errors import ModelError
 from ristretto.layers.reshaping import reshape_node
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
+from ristretto.net.form import Form, Pointwise
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -50,6 +51,10 @@ class PReLU(Op):
         x = bottoms[0]
         slopes = blobs[0].reshape(self._aligned(x.shape))
         return (np.maximum(x, 0) + slopes * np.minimum(x, 0),)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form:
+        """Give a function of the number and its channel."""
+        return Pointwise(by_channel=not self.channel_shared)
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a PRelu."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ristretto.net.fields import Fields
+from ristretto.net.form import Clamp, Form, Pointwise
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -36,9 +38,9 @@ class ReLU(Op):
             return (np.maximum(x, 0),)
         return (np.where(x > 0, x, x * x.dtype.type(self.negative_slope)),)
 
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Clip codes below zero; a slope leaves the grid."""
-        return (np.maximum(bottoms[0], 0),) if self.negative_slope == 0 else None
+    def form(self, bottoms: Sequence[Shape]) -> Form:
+        """Clip below zero; a slope makes it a function."""
+        return Clamp(0.0, math.inf) if self.negative_slope == 0 else Pointwise()
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give Relu or LeakyRelu."""

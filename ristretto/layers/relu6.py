@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ristretto.layers.clip import Clip
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 CLIP = Clip(0.0, 6.0)
@@ -31,6 +32,10 @@ class ReLU6(Op):
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Clip."""
         return CLIP.forward(bottoms, blobs)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form:
+        """Clip."""
+        return CLIP.form(bottoms)
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Clip."""

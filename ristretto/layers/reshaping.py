@@ -29,10 +29,6 @@ class Reshaping(Op):
         """Reshape."""
         return (bottoms[0].reshape(self.infer([bottoms[0].shape])[0]),)
 
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Reshape codes."""
-        return self.forward(bottoms, ())
-
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Reshape to the whole shape, for a Flatten too: ONNX's own always leaves two axes."""
         return (reshape_node("b0", "t0", self.infer(bottoms)[0]),)

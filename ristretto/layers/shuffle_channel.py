@@ -44,10 +44,6 @@ class ShuffleChannel(Op):
         x = bottoms[0]
         return (np.ascontiguousarray(x.reshape(self._rows(x.shape)).swapaxes(1, 2)).reshape(x.shape),)
 
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Shuffle codes."""
-        return self.forward(bottoms, ())
-
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Reshape, a Transpose and a Reshape."""
         bottom = bottoms[0]

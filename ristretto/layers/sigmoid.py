@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Pointwise
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -31,6 +32,10 @@ class Sigmoid(Op):
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Apply the function to each number."""
         return (sigmoid(bottoms[0]),)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form:
+        """Give a function of one number."""
+        return Pointwise()
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Sigmoid."""

@@ -32,7 +32,3 @@ class Silence(Op):
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Give nothing."""
         return ()
-
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Give nothing."""
-        return ()

@@ -69,10 +69,6 @@ class Slice(Op):
         axis, cuts = self._cuts(bottoms[0].shape)
         return tuple(np.split(bottoms[0], cuts[1:-1], axis))
 
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Cut codes."""
-        return self.forward(bottoms, ())
-
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Split."""
         axis, cuts = self._cuts(bottoms[0])

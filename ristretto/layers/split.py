@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Same
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -41,9 +42,9 @@ class Split(Op):
         """Pass the bottom on."""
         return (bottoms[0],) * self.count
 
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Pass codes on."""
-        return (bottoms[0],) * self.count
+    def form(self, bottoms: Sequence[Shape]) -> Form:
+        """Pass on."""
+        return Same()
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give an Identity for each top."""

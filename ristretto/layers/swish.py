@@ -9,6 +9,7 @@ import numpy as np
 
 from ristretto.layers.sigmoid import sigmoid
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Pointwise
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -29,6 +30,10 @@ class Swish(Op):
         """Weight each number."""
         x = bottoms[0]
         return (np.asarray(x * sigmoid(x.dtype.type(self.beta) * x)),)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form:
+        """Give a function of one number."""
+        return Pointwise()
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give Sigmoid and Mul."""

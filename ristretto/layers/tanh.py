@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Pointwise
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -26,6 +27,10 @@ class TanH(Op):
         """Apply the function to each number."""
         x = bottoms[0]
         return (np.asarray(np.tanh(x.astype(np.float64))).astype(x.dtype),)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form:
+        """Give a function of one number."""
+        return Pointwise()
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Tanh."""

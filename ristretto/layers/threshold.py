@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Pointwise
 from ristretto.net.op import FLOAT32, Array, OnnxNode, Op, Shape
 
 
@@ -33,6 +34,10 @@ class Threshold(Op):
         """Compare."""
         x = bottoms[0]
         return (np.asarray(x > x.dtype.type(self.threshold)).astype(x.dtype),)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form:
+        """Give a function of one number."""
+        return Pointwise()
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give Greater and Cast."""

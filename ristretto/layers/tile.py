@@ -46,10 +46,6 @@ class Tile(Op):
         """Repeat."""
         return (np.tile(bottoms[0], self._repeats(bottoms[0].shape)),)
 
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Repeat codes."""
-        return self.forward(bottoms, ())
-
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Tile."""
         repeats = np.array(self._repeats(bottoms[0]), np.int64)

@@ -85,10 +85,6 @@ class Upsample(Op):
         np.put_along_axis(y, places, x.reshape(places.shape), axis=1)
         return (y.reshape(top),)
 
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Repeat codes; places are no codes."""
-        return self.forward(bottoms, ()) if len(bottoms) == 1 else None
-
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Resize, or a ScatterElements on flattened channels."""
         if len(bottoms) == 1:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
+from ristretto.net.form import Form
 from ristretto.net.phase import Phase
 
 Shape = tuple[int, ...]
@@ -202,6 +203,13 @@ class Op(ABC):
         """Give the walk of a multiply-accumulate layer; None for every other."""
         return None
 
+    def form(self, bottoms: Sequence[Shape]) -> Form | None:
+        """Give what the layer does, where a compiled program can do it; None where `forward` alone knows.
+
+        `forward` says what is right: a program gives the same numbers to the last bit.
+        """
+        return None
+
     def weight_rows(self, weights: Array, walk: Geometry) -> Array:
         """Give the first blob, in real units or in codes, as a walk needs it: (outputs, terms)."""
         return weights.reshape(walk.out_shape[0], -1)
@@ -305,14 +313,6 @@ class Op(ABC):
             Trims an array to the layer's format.
         """
         raise TypeError(f"{self.type} trims its input and output only")
-
-    def forward_codes(self, bottoms: Sequence[Array]) -> tuple[Array, ...] | None:
-        """Compute the tops on integer codes where that equals `forward` at every scale; None where it does not.
-
-        Only operations f with f(s x) = s f(x) for every s > 0 that introduce no new values may do so: maximum,
-        ReLU, reordering.
-        """
-        return None
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...] | None:
         """Give the operation as ONNX nodes for these bottom shapes; None when it runs outside ONNX."""

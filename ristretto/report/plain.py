@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from ristretto import __version__
-from ristretto.api import Inspection, Quantized, UpgradedFile
+from ristretto.api import Info, Inspection, Quantized, UpgradedFile
 from ristretto.calibrate import LayerStats, Range
 from ristretto.execute import Scores
 from ristretto.formats import Format
@@ -82,6 +82,29 @@ def upgraded(result: UpgradedFile) -> dict[str, Any]:
         "version": result.version,
         "changes": [{"what": change.what, "layers": list(change.layers)} for change in result.changes],
         "notes": list(result.notes),
+    }
+
+
+def info(result: Info) -> dict[str, Any]:
+    """Give versions, tiers, threads, and the state of the cache: sizes in bytes, widths in bits."""
+    cache = result.cache
+    return {
+        "versions": dict(result.versions),
+        "tier": result.tier,
+        "tier_forced": result.forced,
+        "tiers": [
+            {"name": row.name, "vector_bits": row.bits, "needs": list(row.needs), "lacks": list(row.lacks)}
+            for row in result.tiers
+        ],
+        "threads": result.threads,
+        "cache": {
+            "folder": None if cache.folder is None else str(cache.folder),
+            "kernels": cache.wanted,
+            "compiled": cache.compiled,
+            "complete": cache.complete,
+            "files": cache.files,
+            "bytes": cache.size,
+        },
     }
 
 

@@ -7,7 +7,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ristretto.api import Inspection, Quantized, UpgradedFile
+from ristretto.api import Info, Inspection, Quantized, UpgradedFile
 from ristretto.execute import Scores
 from ristretto.formats import Format
 from ristretto.net import Part, Shape
@@ -96,6 +96,29 @@ def upgraded(result: UpgradedFile) -> RenderableType:
     for change in result.changes:
         table.add_row(change.what, _count(len(change.layers)))
     return Group(Text(f"{result.kind}, {result.version} format"), table)
+
+
+def info(result: Info) -> RenderableType:
+    """Give versions, tiers, threads, and what of the kernels is cached."""
+    versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
+    why = "RISTRETTO_TIER asks for it" if result.forced else "the fastest that this machine runs"
+    tiers = _table("tier", "vectors", "needs", "here")
+    for row in result.tiers:
+        here = "in use" if row.name == result.tier else "runs" if row.runs else f"lacks {' '.join(row.lacks)}"
+        tiers.add_row(row.name, f"{row.bits} bits", " ".join(row.needs), here)
+    cache = result.cache
+    kept = f"{cache.compiled} of {cache.wanted} kernels are compiled for this tier, version and processor"
+    lines = [
+        f"threads: {result.threads}, one for each core that this process may use",
+        f"kernels: {kept}",
+        f"cache: {cache.folder} ({cache.files} files, {cache.size / 1e6:.1f} MB)"
+        if cache.folder
+        else "cache: none, as numba finds no folder that it can write to; NUMBA_CACHE_DIR names one",
+    ]
+    head = [versions, f"tier: {result.tier}, {why}"]
+    return Group(
+        *(Text(line, overflow="fold") for line in head), tiers, *(Text(line, overflow="fold") for line in lines)
+    )
 
 
 def describe(fmt: Format | None) -> str:

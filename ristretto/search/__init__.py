@@ -8,6 +8,7 @@ from ristretto.search.modes import MODES
 from ristretto.search.original import OriginalPreset
 from ristretto.search.preset import Goal, Preset, Trials, run_search
 from ristretto.search.result import ALL_PARTS, Bits, Score, SearchResult, Trial
+from ristretto.search.scoring import TrialScorer
 
 PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (AccuratePreset(), OriginalPreset())}
 """Every preset, by name; the default first."""
@@ -22,6 +23,7 @@ __all__ = [
     "Score",
     "SearchResult",
     "Trial",
+    "TrialScorer",
     "Trials",
     "TrimmingMode",
     "run_search",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ristretto.cli.main import COMMANDS, build_parser
+from ristretto.cli.commands import COMMANDS, build_parser
 
 
 def section(repo: Path, command: str) -> str:

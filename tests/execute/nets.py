@@ -9,12 +9,50 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ristretto.formats import FixedPoint, MiniFloat, PowerOfTwo
-from ristretto.layers import LRN, Concat, Convolution, Dropout, InnerProduct, Input, Pooling, ReLU, Softmax
+from ristretto.layers import (
+    BNLL,
+    ELU,
+    LRN,
+    AbsVal,
+    Clip,
+    Concat,
+    Convolution,
+    Deconvolution,
+    Dropout,
+    Eltwise,
+    Flatten,
+    InnerProduct,
+    Input,
+    Permute,
+    Pooling,
+    Power,
+    PReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    Softmax,
+    Split,
+    Swish,
+    TanH,
+    Threshold,
+)
 from ristretto.net import Layer, LayerQuant, Net, Op, Phase, Shape
 
 EXACT = ("conv", "conv", "relu", "max", "concat", "dropout")
 """Layers that compute exactly on numbers of a grid."""
-ALL = (*EXACT, "slope", "ave", "lrn")
+ALL = (
+    *(*EXACT, "conv", "depthwise", "deconv", "ip"),
+    *("slope", "prelu", "relu6", "clip", "function", "join", "join", "ave", "lrn", "split", "flatten", "permute"),
+)
+"""Every form that a compiled program knows, and a layer that it does not know."""
+
+FUNCTIONS: tuple[Op, ...] = (
+    *(AbsVal(), BNLL(), ELU(0.5), Power(1.0, 0.75, -0.5), Power(2.0, 0.25, 1.0)),
+    *(Sigmoid(), Swish(1.5), TanH(), Threshold(0.25)),
+)
+"""Functions of one number that have a result for every one; an Exp soon runs out of float32."""
+WIDEST = 14
+"""Pixels of a picture that may still grow."""
 
 
 def formats(widest: int) -> st.SearchStrategy[FixedPoint]:
@@ -60,8 +98,10 @@ class Builder:
         shapes = [self.shapes[blob] for blob in bottoms]
         blobs = tuple(self.numbers(shape) for shape in op.blob_shapes(shapes))
         quant = self.draw(self.quants) if op.part else None
-        self.layers.append(Layer(name, op, bottoms, (top,), blobs, quant=quant))
-        self.shapes[top] = op.infer(shapes)[0]
+        made = op.infer(shapes)
+        tops = (top, *(f"{name}.{index}" for index in range(1, len(made))))
+        self.layers.append(Layer(name, op, bottoms, tops, blobs, quant=quant))
+        self.shapes |= dict(zip(tops, made, strict=True))
         return top
 
     def numbers(self, shape: Shape) -> np.ndarray:
@@ -80,32 +120,87 @@ class Builder:
         """Give the blobs with four axes."""
         return [blob for blob, shape in self.shapes.items() if len(shape) == 4]
 
+    def any_place(self, op: Op, blob: str) -> None:
+        """Add a layer that may work in place."""
+        self.add(op, (blob,), in_place=self.draw(st.booleans()))
+
+    def pair(self, low: int, high: int) -> tuple[int, int]:
+        """Draw two integers, down and across."""
+        return self.draw(st.tuples(st.integers(low, high), st.integers(low, high)))
+
     def conv(self, blob: str) -> None:
         """Add a convolution of any geometry that goes."""
         channels, *size = self.shapes[blob][1:]
         group = self.draw(st.sampled_from([g for g in (1, 2, 3) if channels % g == 0]))
-        pair = st.tuples(*(st.integers(1, min(3, s)) for s in size))
+        kernel = self.draw(st.tuples(*(st.integers(1, min(3, s)) for s in size)))
+        pad = self.pair(0, 1)
+        fits = all((k - 1) * 2 < s + 2 * p for k, s, p in zip(kernel, size, pad, strict=True))
         self.add(
             Convolution(
-                num_output=group * self.draw(st.integers(1, 2)),
-                kernel=self.draw(pair),
-                stride=self.draw(st.tuples(st.integers(1, 2), st.integers(1, 2))),
-                pad=self.draw(st.tuples(st.integers(0, 1), st.integers(0, 1))),
+                num_output=group * self.draw(st.sampled_from((1, 2, 5, 17))),
+                kernel=kernel,
+                stride=self.pair(1, 2),
+                pad=pad,
+                dilation=self.pair(1, 2) if fits else (1, 1),
                 group=group,
                 bias_term=self.draw(st.booleans()),
             ),
             (blob,),
         )
 
+    def depthwise(self, blob: str) -> None:
+        """Add a convolution in which every channel has a group of its own, with one output or several."""
+        channels, *size = self.shapes[blob][1:]
+        kernel = self.draw(st.tuples(*(st.integers(1, min(3, s)) for s in size)))
+        outputs = channels * self.draw(st.sampled_from((1, 1, 2)))
+        pad, bias = self.pair(0, 1), self.draw(st.booleans())
+        self.add(Convolution(outputs, kernel, self.pair(1, 2), pad, group=channels, bias_term=bias), (blob,))
+
+    def deconv(self, blob: str) -> None:
+        """Add a deconvolution, whose pad may cut off more than its kernel reaches beyond the picture."""
+        channels, *size = self.shapes[blob][1:]
+        if max(size) > WIDEST:
+            return
+        group = self.draw(st.sampled_from([g for g in (1, channels) if channels % g == 0]))
+        kernel, stride, dilation = self.pair(1, 4), self.pair(1, 3), self.pair(1, 2)
+        whole = [(s - 1) * t + d * (k - 1) + 1 for s, t, k, d in zip(size, stride, kernel, dilation, strict=True)]
+        pad = self.draw(st.tuples(*(st.integers(0, min(2, (extent - 1) // 2)) for extent in whole)))
+        outputs = group * self.draw(st.integers(1, 3))
+        bias = self.draw(st.booleans())
+        self.add(Deconvolution(outputs, kernel, stride, pad, dilation, group, bias), (blob,))
+
     def pool(self, blob: str, method: str) -> None:
-        """Add a pooling layer."""
-        side = min(2, *self.shapes[blob][2:])
-        self.add(Pooling(method, (side, side), (side, side)), (blob,))
+        """Add a pooling layer; windows may overlap and reach beyond the picture, and none is empty."""
+        size = self.shapes[blob][2:]
+        if self.draw(st.booleans()):
+            side = min(2, *size)
+            self.add(Pooling(method, (side, side), (side, side)), (blob,))
+            return
+        kernel = self.draw(st.tuples(*(st.integers(1, min(4, s)) for s in size)))
+        stride = self.draw(st.tuples(*(st.integers(1, k) for k in kernel)))
+        pad = self.draw(st.tuples(*(st.integers(0, k - 1) for k in kernel)))
+        self.add(Pooling(method, kernel, stride, pad, round_up=self.draw(st.booleans())), (blob,))
+
+    def others(self, blob: str, like: Callable[[Shape], Shape]) -> tuple[str, ...]:
+        """Give one or two blobs that are alike in what counts, the blob itself among them."""
+        fits = [b for b, shape in self.shapes.items() if like(shape) == like(self.shapes[blob])]
+        return tuple(self.draw(st.lists(st.sampled_from(fits), min_size=1, max_size=2)))
 
     def concat(self, blob: str) -> None:
-        """Join a blob with another that fits, itself if need be."""
-        fits = [b for b in self.pictures() if self.shapes[b][2:] == self.shapes[blob][2:]]
-        self.add(Concat(), (blob, self.draw(st.sampled_from(fits))))
+        """Join a blob with others that fit, itself if need be."""
+        self.add(Concat(), (blob, *self.others(blob, lambda shape: (shape[0], len(shape), *shape[2:]))))
+
+    def join(self, blob: str) -> None:
+        """Add, multiply or compare blobs number by number."""
+        blobs = (blob, *self.others(blob, lambda shape: shape))
+        operation = self.draw(st.sampled_from(("SUM", "SUM", "MAX", "PROD")))
+        factors = st.tuples(*[st.sampled_from((1.0, -1.0, 0.5, 0.3))] * len(blobs))
+        self.add(Eltwise(operation, self.draw(st.just(()) | factors) if operation == "SUM" else ()), blobs)
+
+    def clip(self, blob: str) -> None:
+        """Add a clip, whose ends lie on a coarse grid, on a fine one or on none."""
+        low, high = sorted(self.draw(st.tuples(*[st.sampled_from((-2.0, -0.7, -0.125, 0.0, 0.3, 1.0, 2.5))] * 2)))
+        self.any_place(Clip(low, high), blob)
 
 
 @st.composite
@@ -119,22 +214,39 @@ def nets(
     """Give a net of the TEST phase with weights, and a batch for it."""
     rng = np.random.default_rng(draw(st.integers(0, 999)))
     build = Builder(draw, whole_quants(16) if quants is None else quants, rng, coarse)
-    shape = (draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(st.integers(2, 5)), draw(st.integers(2, 5)))
+    shape = (draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(2, 5)), draw(st.integers(2, 5)))
     build.layers.append(Layer("data", Input((shape,)), (), ("data",)))
     build.shapes["data"] = shape
-    add: dict[str, Callable[[str], object]] = {
+    on_pictures: dict[str, Callable[[str], object]] = {
         "conv": build.conv,
-        "relu": lambda blob: build.add(ReLU(), (blob,), in_place=draw(st.booleans())),
-        "slope": lambda blob: build.add(ReLU(0.1), (blob,), in_place=draw(st.booleans())),
+        "depthwise": build.depthwise,
+        "deconv": build.deconv,
         "max": lambda blob: build.pool(blob, "MAX"),
         "ave": lambda blob: build.pool(blob, "AVE"),
-        "lrn": lambda blob: build.add(LRN(3, alpha=0.5), (blob,)),
+        "lrn": lambda blob: build.add(LRN(draw(st.sampled_from((1, 3, 5))), alpha=0.5), (blob,)),
+        "flatten": lambda blob: build.add(Flatten(), (blob,)),
+        "permute": lambda blob: build.add(Permute((0, 1, 3, 2)), (blob,)),
+    }
+    on_any: dict[str, Callable[[str], object]] = {
+        "ip": lambda blob: build.add(InnerProduct(draw(st.sampled_from((1, 2, 5, 18)))), (blob,)),
+        "relu": lambda blob: build.any_place(ReLU(), blob),
+        "slope": lambda blob: build.any_place(ReLU(0.1), blob),
+        "prelu": lambda blob: build.any_place(PReLU(draw(st.booleans())), blob),
+        "relu6": lambda blob: build.any_place(ReLU6(), blob),
+        "clip": build.clip,
+        "function": lambda blob: build.any_place(draw(st.sampled_from(FUNCTIONS)), blob),
         "dropout": lambda blob: build.add(Dropout(), (blob,), in_place=True),
+        "split": lambda blob: build.add(Split(2), (blob,)),
+        "join": build.join,
         "concat": build.concat,
     }
     for _ in range(draw(st.integers(1, longest))):
         # Any blob so far: often one that others have read, trimmed or changed in place before.
-        add[draw(st.sampled_from(kinds))](draw(st.sampled_from(build.pictures())))
+        kind = draw(st.sampled_from(kinds))
+        if kind in on_pictures:
+            on_pictures[kind](draw(st.sampled_from(build.pictures())))
+        else:
+            on_any[kind](draw(st.sampled_from(list(build.shapes))))
     if draw(st.booleans()):
         flat = build.add(InnerProduct(draw(st.integers(1, 5))), (draw(st.sampled_from(build.pictures())),))
         if "lrn" in kinds and draw(st.booleans()):

@@ -12,32 +12,35 @@ from hypothesis import strategies as st
 
 from ristretto.errors import ModelError
 from ristretto.execute import IntegerExecutor, SimulateExecutor
-from ristretto.execute.integer_mac import EXACT_BITS, IntegerMacStep, Sums, integer_step
-from ristretto.execute.integer_shift import shift_step
-from ristretto.execute.onnx_segment import OnnxStep
-from ristretto.execute.reference import ReferenceStep
+from ristretto.execute.compiled import ProgramStep
+from ristretto.execute.integer import EXACT_BITS
 from ristretto.execute.simulate import QuantizedStep
-from ristretto.execute.trim_step import TrimStep, in_codes, in_real_units
-from ristretto.execute.values import Coded, State, real
-from ristretto.formats import EMULATIONS, HALF_EVEN, Arithmetic, FixedPoint, PowerOfTwo
+from ristretto.execute.trim_step import TrimStep
+from ristretto.formats import EMULATIONS, HALF_EVEN, Arithmetic, FixedPoint, Format, MiniFloat, PowerOfTwo
 from ristretto.formats import EXACT as DEFAULT
-from ristretto.layers import Concat, Convolution, InnerProduct, Input, Pooling, ReLU
+from ristretto.layers import Concat, Convolution, InnerProduct, Input, Permute, Pooling, ReLU, Sigmoid, Softmax
 from ristretto.net import Layer, LayerQuant, Net, Phase
-from tests.execute.nets import formats, nets, other_quants, partial_quants, values, whole_quants
+from tests.battery import check_bits
+from tests.execute.nets import nets, other_quants, partial_quants, values, whole_quants
 
 ROUNDINGS = st.sampled_from((DEFAULT, HALF_EVEN))
 
 
 def check_same_bits(net: Net, batch: dict[str, np.ndarray], arithmetic: Arithmetic) -> None:
-    runs = [
-        kind(net, {}, keep=values(net), arithmetic=arithmetic).run(batch)
-        for kind in (SimulateExecutor, IntegerExecutor)
-    ]
-    for simulated, integer in ((runs[0].kept, runs[1].kept), (runs[0].outputs, runs[1].outputs)):
-        assert simulated.keys() == integer.keys()
-        for name, value in simulated.items():
-            assert value.dtype == integer[name].dtype == np.float32
-            np.testing.assert_array_equal(integer[name].view(np.int32), value.view(np.int32), err_msg=name)
+    """Once with every value kept, and once with outputs only: then more is fused."""
+    simulated = SimulateExecutor(net, {}, keep=values(net), arithmetic=arithmetic).run(batch)
+    for keep in (values(net), []):
+        executor = IntegerExecutor(net, {}, keep=keep, arithmetic=arithmetic)
+        try:
+            run = executor.run(batch)
+        except ModelError as error:
+            assert error.message.endswith("NaN has no code")
+            assert any(np.isnan(value).any() for value in simulated.kept.values())
+            continue
+        assert run.kept.keys() == set(keep)
+        assert run.outputs.keys() == simulated.outputs.keys()
+        for name, value in (run.kept | run.outputs).items():
+            check_bits(value, (simulated.kept | simulated.outputs)[name])
 
 
 @given(nets(), ROUNDINGS)
@@ -74,8 +77,7 @@ def test_power_of_two_weights_shift_exactly(codes: list[int], fl_in: int, exp_mi
     bias = np.float32([0.3])
     quant = LayerQuant(layer_in, layer_out, params)
     net = single(quant, weights[None], bias, (1, len(codes)))
-    layer = net["ip"]
-    assert shift_step(layer, (1, len(codes)), DEFAULT) is not None
+    assert kinds(net) == [ProgramStep]
     total = sum(Fraction(float(a)) * Fraction(float(w)) for a, w in zip(x, weights, strict=True))
     scaled = (total + Fraction(float(bias[0]))) * Fraction(2) ** fl_out
     size = math.floor(abs(scaled) + Fraction(1, 2))
@@ -103,47 +105,102 @@ WEIGHTS, BIAS = np.float32([[1, -2], [0.5, 3]]), np.float32([0.25, -4])
 @pytest.mark.parametrize(
     ("places", "steps"),
     [
-        ((FixedPoint(8, 4), FixedPoint(8, 4), FixedPoint(8, 4)), [IntegerMacStep]),
-        ((FixedPoint(16, 9), FixedPoint(32, 16), FixedPoint(16, 9)), [IntegerMacStep]),
+        ((FixedPoint(8, 4), FixedPoint(8, 4), FixedPoint(8, 4)), [ProgramStep]),
+        ((FixedPoint(16, 9), FixedPoint(32, 16), FixedPoint(16, 9)), [QuantizedStep]),
         ((FixedPoint(17, 4), FixedPoint(8, 4), FixedPoint(8, 4)), [QuantizedStep]),
         ((FixedPoint(8, 4), FixedPoint(8, 4), FixedPoint(31, 16)), [QuantizedStep]),
-        ((FixedPoint(8, 4), FixedPoint(8, 4), FixedPoint(32, 16)), [TrimStep, OnnxStep, TrimStep]),
-        ((FixedPoint(32, 16), FixedPoint(8, 4), FixedPoint(8, 4)), [TrimStep, OnnxStep, TrimStep]),
+        ((FixedPoint(8, 4), FixedPoint(8, 4), FixedPoint(32, 16)), [ProgramStep]),
+        ((FixedPoint(32, 16), FixedPoint(8, 4), FixedPoint(8, 4)), [ProgramStep]),
+        ((FixedPoint(8, 4), FixedPoint(8, 4), PowerOfTwo(-8, -1)), [ProgramStep]),
+        ((FixedPoint(8, 4), FixedPoint(8, 4), PowerOfTwo(-12, 2)), [ProgramStep]),
+        ((FixedPoint(8, 4), FixedPoint(8, 4), PowerOfTwo(-13, 2)), [QuantizedStep]),
+        ((MiniFloat(4, 3), MiniFloat(4, 3), MiniFloat(4, 3)), [QuantizedStep]),
+        ((MiniFloat(4, 3), None, None), [TrimStep, ProgramStep]),
+        ((None, MiniFloat(4, 3), FixedPoint(8, 4)), [ProgramStep, TrimStep]),
         ((FixedPoint(8, 90), FixedPoint(8, 4), FixedPoint(8, 4)), [QuantizedStep]),
-        ((None, FixedPoint(8, 4), FixedPoint(8, 4)), [OnnxStep, TrimStep]),
-        ((FixedPoint(8, 4), None, FixedPoint(8, 4)), [TrimStep, OnnxStep]),
-        ((FixedPoint(8, 4), FixedPoint(8, 4), None), [TrimStep, OnnxStep, TrimStep]),
-        ((None, None, FixedPoint(8, 4)), [OnnxStep]),
-        (None, [OnnxStep]),
+        ((None, FixedPoint(8, 4), FixedPoint(8, 4)), [ProgramStep]),
+        ((FixedPoint(8, 4), None, FixedPoint(8, 4)), [ProgramStep]),
+        ((FixedPoint(8, 4), FixedPoint(8, 4), None), [ProgramStep]),
+        ((None, None, FixedPoint(8, 4)), [ProgramStep]),
+        (None, [ProgramStep]),
     ],
 )
-def test_the_formats_decide_what_runs(places: tuple[FixedPoint | None, ...] | None, steps: list[type]) -> None:
+def test_the_formats_decide_what_runs(places: tuple[Format | None, ...] | None, steps: list[type]) -> None:
     """That the properties above compare two ways of computing, and not one with itself."""
     net = single(LayerQuant(*places) if places else None, WEIGHTS, BIAS, (3, 2))
     assert kinds(net) == steps
     check_same_bits(net, {"data": np.float32([[1, 2], [3, 4], [-0.5, 7.1]])}, DEFAULT)
 
 
-def test_layers_between_run_on_codes() -> None:
-    quant = LayerQuant(FixedPoint(8, 4), FixedPoint(8, 3), FixedPoint(8, 5))
-    conv = (np.ones((2, 1, 1, 1), np.float32), np.zeros(2, np.float32))
-    layers = (
-        Layer("data", Input(((1, 1, 4, 4),)), (), ("data",)),
-        Layer("conv", Convolution(2, (1, 1)), ("data",), ("conv",), conv, quant=quant),
+EIGHT = LayerQuant(FixedPoint(8, 4), FixedPoint(8, 3), FixedPoint(8, 5))
+ONES = (np.ones((2, 2, 1, 1), np.float32), np.zeros(2, np.float32))
+
+
+def conv(name: str, bottom: str, quant: LayerQuant | None = EIGHT) -> Layer:
+    return Layer(name, Convolution(2, (1, 1)), (bottom,), (name,), ONES, quant=quant)
+
+
+def net_of(*layers: Layer) -> Net:
+    return Net("net", (Layer("data", Input(((3, 2, 4, 4),)), (), ("data",)), *layers)).for_phase(Phase.TEST)
+
+
+def described(net: Net) -> list[str]:
+    """Give what each step runs: of a program how many blobs it reads and writes, else the layer."""
+    return [
+        f"{','.join(step.inputs)} -> {','.join(sorted(step.outputs))}"
+        if isinstance(step, ProgramStep)
+        else step.layer.name
+        for step in IntegerExecutor(net, {}).steps
+    ]
+
+
+def test_layers_with_a_form_run_in_one_program() -> None:
+    net = net_of(
+        conv("conv", "data"),
         Layer("relu", ReLU(), ("conv",), ("conv",)),
         Layer("pool", Pooling("MAX", (2, 2), (2, 2)), ("conv",), ("pool",)),
         Layer("join", Concat(), ("pool", "pool"), ("join",)),
-        Layer("mean", Pooling("AVE", (2, 2)), ("join",), ("mean",)),
+        Layer("function", Sigmoid(), ("join",), ("function",)),
+        Layer("mean", Pooling("AVE", (2, 2)), ("function",), ("mean",)),
+        Layer("ip", InnerProduct(2), ("mean",), ("ip",), (np.ones((2, 4), np.float32), np.zeros(2, np.float32))),
     )
-    executor = IntegerExecutor(Net("net", layers).for_phase(Phase.TEST), {})
-    assert [type(step) for step in executor.steps] == [IntegerMacStep, *[ReferenceStep] * 4]
-    state = State({"data": np.float32(np.arange(16).reshape(1, 1, 4, 4) - 8)})
-    for step in executor.steps:
-        step.run(state)
-    coded = {blob for blob, value in state.blobs.items() if isinstance(value, Coded)}
-    assert coded == {"data", "conv", "pool", "join"}
-    assert state.blobs["join"].fmt == FixedPoint(8, 3)
-    assert state.blobs["join"].codes.dtype == np.int8
+    assert described(net) == ["data -> ip"]
+
+
+def test_what_no_program_runs_runs_behind_it() -> None:
+    net = net_of(
+        conv("a", "data"),
+        Layer("prob", Softmax(), ("a",), ("prob",)),
+        conv("b", "data"),
+    )
+    assert described(net) == ["data -> a,b", "prob"]
+
+
+@pytest.mark.parametrize(
+    ("later", "steps"),
+    [
+        # It reads what the other makes.
+        (conv("b", "turned"), ["data -> a", "turn", "turned -> b"]),
+        # It trims what the other reads.
+        (conv("b", "a"), ["data -> a", "turn", "a -> a,b"]),
+        # It changes what the other reads.
+        (Layer("b", ReLU(), ("a",), ("a",)), ["data -> a", "turn", "a -> a"]),
+        # It changes what the other makes.
+        (Layer("b", ReLU(), ("turned",), ("turned",)), ["data -> a", "turn", "turned -> turned"]),
+    ],
+    ids=["reads what is made", "trims what is read", "changes what is read", "changes what is made"],
+)
+def test_what_is_in_the_way_of_a_program_ends_it(later: Layer, steps: list[str]) -> None:
+    net = net_of(conv("a", "data"), Layer("turn", Permute((0, 1, 3, 2)), ("a",), ("turned",)), later)
+    assert described(net) == steps
+    rng = np.random.default_rng(5)
+    check_same_bits(net, {"data": rng.normal(0, 3, (3, 2, 4, 4)).astype(np.float32)}, DEFAULT)
+
+
+def test_a_function_needs_codes_to_be_looked_up_by() -> None:
+    function = Layer("function", Sigmoid(), ("a",), ("a",))
+    assert described(net_of(conv("a", "data"), function)) == ["data -> a"]
+    assert described(net_of(conv("a", "data", None), function, conv("b", "a"))) == ["data -> a", "function", "a -> a,b"]
 
 
 @given(
@@ -188,9 +245,13 @@ def test_16_bits_are_summed_exactly(
 )
 def test_sums_are_exact_below_2_to_the_53(weight: int, bias: int, fl_in: int, exact: bool) -> None:
     """``|w| * 2**15 * 2**-fl_in + |b| * 2**fl_in``: what float64 holds, so does the accumulator; what it does not..."""
-    rows, biases = np.array([[-weight]], np.int16), np.array([bias], np.int16)
-    sums = Sums.plan(rows, biases, FixedPoint(16, fl_in), FixedPoint(16, 0), FixedPoint(16, 0))
-    assert (sums is not None) is exact
+    net = single(
+        LayerQuant(FixedPoint(16, fl_in), FixedPoint(16, 0), FixedPoint(16, 0)),
+        np.float32([[-weight]]),
+        np.float32([bias]),
+        (1, 1),
+    )
+    assert kinds(net) == ([ProgramStep] if exact else [QuantizedStep])
     total = (weight << 15 << max(-fl_in, 0)) + (abs(bias) << max(fl_in, 0))
     assert (total < 2**EXACT_BITS) is exact
 
@@ -204,28 +265,6 @@ def test_beyond_float64_both_round_alike() -> None:
     exact = Fraction(1) - Fraction(1, 2**60)
     assert exact / 2 < Fraction(1, 2)
     assert IntegerExecutor(net, {}).run({"data": np.float32([[2.0**-60]])}).outputs["ip"].item() == 2
-
-
-def test_int32_is_taken_where_every_sum_fits() -> None:
-    quant = LayerQuant(FixedPoint(16, 0), FixedPoint(16, 0), FixedPoint(16, 0))
-    for weights, kind in (([32767, 32767, 1], np.int32), ([32767, 32767, 2], np.int64)):
-        layer = single(quant, np.float32([weights]), np.float32([0]), (1, 3))["ip"]
-        step = integer_step(layer, (1, 3), DEFAULT)
-        assert step.sum_type == kind
-        x = np.float32([[-32768] * 3])
-        check_same_bits(single(quant, np.float32([weights]), np.float32([0]), (1, 3)), {"data": x}, DEFAULT)
-
-
-@given(formats(16), st.one_of(formats(32)), st.integers(0, 99), ROUNDINGS)
-def test_codes_move_to_another_format_as_numbers_do(
-    one: FixedPoint, other: FixedPoint, seed: int, arithmetic: Arithmetic
-) -> None:
-    codes = np.random.default_rng(seed).integers(one.low_code, one.high_code, (3, 5), one.code_type, endpoint=True)
-    value = Coded(codes, one)
-    moved = in_codes(value, other, arithmetic)
-    assert isinstance(moved, Coded) is (other.bw <= 16)
-    np.testing.assert_array_equal(real(moved), in_real_units(value, other, arithmetic))
-    np.testing.assert_array_equal(real(moved), other.trim(one.decode(codes), arithmetic))
 
 
 def test_a_number_without_a_code_is_named() -> None:

@@ -9,7 +9,3 @@ def test_signs_are_dropped(layer, check, rng) -> None:
     x = rng.normal(size=(2, 3, 4, 5)).astype(np.float32)
     wanted = np.array([v if v >= 0 else -v for v in x.astype(np.float64).flat]).reshape(x.shape)
     check(layer('type: "AbsVal"'), [x], [wanted])
-
-
-def test_the_least_code_has_no_counterpart(layer) -> None:
-    assert layer('type: "AbsVal"').forward_codes([np.array([-128, 3], np.int8)]) is None

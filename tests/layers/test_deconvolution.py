@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ristretto.execute import IntegerExecutor, SimulateExecutor
+from ristretto.execute.compiled import ProgramStep
 from ristretto.formats import FixedPoint
 from ristretto.layers.deconvolution import Deconvolution
 from ristretto.layers.input import Input
@@ -126,7 +127,7 @@ def test_integer_codes_give_the_bits_of_the_simulation(job) -> None:
     np.testing.assert_array_equal(got, wanted)
 
 
-def test_codes_run_on_the_integer_kernel(layer, rng) -> None:
+def test_codes_run_in_a_program(layer, rng) -> None:
     """The comparison above means something: the layer is no simulation in disguise."""
     op = layer(TEXT.format(settings="num_output: 4 kernel_size: 4 stride: 2 pad: 1"))
     x = rng.standard_normal((1, 4, 3, 3)).astype(np.float32)
@@ -136,7 +137,7 @@ def test_codes_run_on_the_integer_kernel(layer, rng) -> None:
         Layer("deconv", op, ("x",), ("y",), tuple(random_blobs(op, x, rng)), quant=quant),
     )
     steps = IntegerExecutor(Net("net", layers).for_phase(Phase.TEST), {}).steps
-    assert [type(step).__name__ for step in steps] == ["IntegerMacStep"]
+    assert [type(step) for step in steps] == [ProgramStep]
 
 
 def test_it_is_quantized_with_the_convolutions(layer) -> None:

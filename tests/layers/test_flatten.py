@@ -24,7 +24,7 @@ from ristretto.errors import ModelError
 def test_shapes(layer, check, rng, text: str, top: tuple[int, ...]) -> None:
     x = rng.normal(size=(2, 3, 4, 5)).astype(np.float32)
     wanted = np.array([float(x[place]) for place in np.ndindex(x.shape)]).reshape(top)
-    check(layer(f'type: "Flatten" flatten_param {{ {text} }}'), [x], [wanted], on_codes=True)
+    check(layer(f'type: "Flatten" flatten_param {{ {text} }}'), [x], [wanted])
 
 
 @pytest.mark.parametrize(

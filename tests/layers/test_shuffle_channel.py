@@ -17,12 +17,12 @@ def test_channels_are_dealt_out(layer, check, rng, shape, group) -> None:
     for row in range(group):
         for column in range(columns):
             top[:, column * group + row] = x[:, row * columns + column]
-    check(layer(TEXT.format(group=group)), [x], [top], on_codes=True)
+    check(layer(TEXT.format(group=group)), [x], [top])
 
 
 def test_the_default_changes_nothing(layer, check, rng) -> None:
     x = rng.standard_normal((2, 6, 3, 2)).astype(np.float32)
-    check(layer('name: "s" type: "ShuffleChannel" bottom: "x" top: "y"'), [x], [x], on_codes=True)
+    check(layer('name: "s" type: "ShuffleChannel" bottom: "x" top: "y"'), [x], [x])
 
 
 def test_no_group_is_refused(layer) -> None:

@@ -30,7 +30,7 @@ def test_pieces(layer, check, rng, text: str, count: int, axis: int, cuts: tuple
             piece[place] = x[tuple(p + start if i == axis else p for i, p in enumerate(place))]
         wanted.append(piece)
     tops = "".join(f' top: "t{i}"' for i in range(count))
-    check(layer(f'type: "Slice" slice_param {{ {text} }} {tops}'), [x], wanted, on_codes=True)
+    check(layer(f'type: "Slice" slice_param {{ {text} }} {tops}'), [x], wanted)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def test_copies_side_by_side(layer, check, rng, text: str, axis: int) -> None:
     wanted = np.empty([n * 3 if i == axis else n for i, n in enumerate(x.shape)])
     for place in np.ndindex(wanted.shape):
         wanted[place] = x[tuple(p % n for p, n in zip(place, x.shape, strict=True))]
-    check(layer(f'type: "Tile" tile_param {{ {text} }}'), [x], [wanted], on_codes=True)
+    check(layer(f'type: "Tile" tile_param {{ {text} }}'), [x], [wanted])
 
 
 @pytest.mark.parametrize(("text", "message"), [("", "lacks tiles"), ("tiles: 0", "tiles 0 must be at least 1")])

@@ -1,0 +1,162 @@
+"""Accumulators: how wide a layer's sums must be, and its weights packed for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ristretto.kernels.cpu import TIER
+from ristretto.kernels.epilogue import Stage
+from ristretto.kernels.multiply import SPLIT
+from ristretto.kernels.tile import WORD, Operand
+from ristretto.net.op import Array
+
+NARROW_BITS = 31
+FEWEST_WORDS = 8
+"""Words in a piece of a sum for which int32 must do, if its pieces are to be added up in 64 bits: with fewer, adding
+the pieces up costs more than splitting the weights."""
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """How the terms of a sum lie in memory: runs of words, the weights beside them in the same order.
+
+    Parameters
+    ----------
+    offsets : int64 array (runs,)
+        Where each run starts, bytes from the pixel's first input.
+    terms : integer array (runs, words * per word)
+        Which of a row's weights each number meets; -1 for none.
+    """
+
+    offsets: Array
+    terms: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Accumulator:
+    """What a job's sums are made of.
+
+    Parameters
+    ----------
+    walk : Walk
+        With runs cut into pieces that fit.
+    halves : sequence of integer arrays (outputs, terms)
+        The weights; two where they are split: the upper bits, then the lower `SPLIT` ones.
+    wide : bool
+        Whether pieces are added up in 64 bits.
+    runs_at_a_time : int
+        How many runs int32 holds.
+    """
+
+    walk: Walk
+    halves: Sequence[Array]
+    wide: bool
+    runs_at_a_time: int
+
+    @property
+    def name(self) -> str:
+        """The kind: int32, flushed or split."""
+        return ("flushed", "split")[len(self.halves) - 1] if self.wide else "int32"
+
+
+def laid_out(rows: Array, walk: Walk) -> Array:
+    """Give rows of weights in the order of a walk, zeros where a number meets none: (outputs, runs, numbers)."""
+    padded = np.concatenate([rows, np.zeros((len(rows), 1), rows.dtype)], axis=1)
+    return padded[:, walk.terms]
+
+
+def fits_int32(rows: Array, bias: Array, largest_input: int, first: Stage, lift: int) -> bool:
+    """Whether int32 holds every total, rounded, in whatever order it is added up; see `choose_accumulator`."""
+    if bias.dtype == np.float64 or lift or not 0 <= first.shift <= NARROW_BITS:
+        return False
+    sizes = np.abs(rows.astype(np.int64)).sum(axis=1)
+    half = (1 << first.shift) >> 1
+    totals = (int(size) * largest_input + abs(int(b)) + half for size, b in zip(sizes, bias, strict=True))
+    return max(totals) >> NARROW_BITS == 0
+
+
+def choose_accumulator(
+    rows: Array, bias: Array, walk: Walk, operand: Operand, largest_input: int, first: Stage, lift: int
+) -> Accumulator:
+    """Choose by the exact bound: the greatest total that any input of the format can cause.
+
+    Parameters
+    ----------
+    rows : integer array (outputs, terms)
+    bias : int64 array (outputs,), on the accumulator's grid; or float64, which needs sums of 64 bits
+    walk : Walk
+    operand : Operand
+    largest_input : int
+        The greatest absolute value of an input code.
+    first : Stage
+        How totals come to the output's grid.
+    lift : int
+        Left shift of a sum to the accumulator's grid, bits.
+    """
+    if fits_int32(rows, bias, largest_input, first, lift):
+        return Accumulator(walk, [rows], wide=False, runs_at_a_time=len(walk.offsets))
+    # Bytes are stored with an offset, so what the sums meet may be larger than any code.
+    stored = largest_input + (TIER.offset if operand is Operand.BYTES else 0)
+    flushed = _in_pieces([rows], walk, operand, stored)
+    if flushed and flushed.walk.terms.shape[1] * flushed.runs_at_a_time >= FEWEST_WORDS * operand.per_word:
+        return flushed
+    low = ((rows.astype(np.int32) + (1 << (SPLIT - 1))) & ((1 << SPLIT) - 1)) - (1 << (SPLIT - 1))
+    split = _in_pieces([(rows - low) >> SPLIT, low], walk, operand, stored)
+    assert split, "weights of eight bits and inputs of sixteen fit int32 by the hundred"
+    return split
+
+
+def _in_pieces(halves: Sequence[Array], walk: Walk, operand: Operand, stored: int) -> Accumulator | None:
+    """Cut runs until int32 holds a piece, then take as many at a time as it holds; None where it holds no word."""
+    words = walk.terms.shape[1] // operand.per_word
+    while True:
+        cut = _cut(walk, words, operand)
+        sizes = np.maximum.reduce([np.abs(laid_out(half, cut)).sum(axis=2, dtype=np.int64) for half in halves])
+        if int(sizes.max(initial=0)) * stored >> NARROW_BITS == 0:
+            break
+        if words == 1:
+            return None
+        words = -(-words // 2)
+    runs = len(cut.offsets)
+    while runs > 1:
+        starts = np.arange(0, len(cut.offsets), runs)
+        if int(np.add.reduceat(sizes, starts, axis=1).max(initial=0)) * stored >> NARROW_BITS == 0:
+            break
+        runs = -(-runs // 2)
+    return Accumulator(cut, halves, wide=True, runs_at_a_time=runs)
+
+
+def _cut(walk: Walk, words: int, operand: Operand) -> Walk:
+    """Cut every run into pieces of so many words."""
+    whole = walk.terms.shape[1] // operand.per_word
+    pieces = -(-whole // words)
+    numbers = words * operand.per_word
+    padding = ((0, 0), (0, pieces * numbers - walk.terms.shape[1]))
+    terms = np.pad(walk.terms, padding, constant_values=-1).reshape(-1, numbers)
+    offsets = walk.offsets[:, None] + np.arange(pieces)[None] * words * WORD
+    return Walk(offsets.reshape(-1), terms)
+
+
+def pack(rows: Array, walk: Walk, operand: Operand, vectors: int) -> Array:
+    """Pack weights for the tiles: (panels, runs * words, vectors, lanes, per word), aligned to 64 bytes."""
+    kind = {Operand.BYTES: np.int8, Operand.PAIRS: np.int16, Operand.FLOATS: np.float32}[operand]
+    lanes = TIER.lanes * vectors
+    panels = -(-len(rows) // lanes)
+    ordered = laid_out(rows, walk).reshape(len(rows), -1, operand.per_word)
+    packed = aligned((panels, ordered.shape[1], lanes, operand.per_word), np.dtype(kind))
+    packed[...] = 0
+    for panel in range(panels):
+        part = ordered[panel * lanes : (panel + 1) * lanes]
+        packed[panel, :, : len(part)] = part.transpose(1, 0, 2)
+    return packed
+
+
+def aligned(shape: tuple[int, ...], kind: np.dtype[np.generic]) -> Array:
+    """Give an array that starts at a multiple of 64 bytes, where a vector's load meets one cache line."""
+    size = int(np.prod(shape)) * kind.itemsize
+    raw = np.empty(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(kind).reshape(shape)

@@ -1,0 +1,239 @@
+"""From a graph that is laid out to the jobs of a program."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ristretto.execute.compiled.graph import Graph, Move, Multiply, Node, Outside, Value, Work, code_ends
+from ristretto.execute.compiled.multiplication import emit_multiply
+from ristretto.execute.compiled.storage import Buffer, Layout, works_across
+from ristretto.formats import FixedPoint
+from ristretto.kernels import depthwise, move, multiply, pointwise, program, response, window
+from ristretto.kernels.rows import BYTES, OFFSET, REALS, SIZES, TRIM, VIEW
+from ristretto.net.form import Join, Pointwise, Response, Stack, Window
+from ristretto.net.op import Array
+
+TABLES = {
+    program.MULTIPLY: multiply.MULTIPLY,
+    program.DEPTHWISE: depthwise.DEPTHWISE,
+    program.MOVE: move.MOVE,
+    program.FRAME: move.FRAME,
+    program.LARGEST: window.WINDOW,
+    program.JOIN: pointwise.JOIN,
+    program.LOOKUP: pointwise.LOOKUP,
+    program.RESPONSE: response.RESPONSE,
+}
+"""The record of each table, in the order in which the program takes them."""
+OPERATIONS = {"SUM": pointwise.SUM, "PROD": pointwise.PRODUCT, "MAX": pointwise.MAXIMUM}
+MOST_FACTORS = 1 << 20
+"""Entries of the longest table of a response's factors; beyond, they are computed."""
+
+
+@dataclass(eq=False)
+class Emitter:
+    """Writes jobs.
+
+    Parameters
+    ----------
+    layout : Layout
+    half_even : bool
+        Where halves go.
+    """
+
+    layout: Layout
+    half_even: bool
+    outside: list[str] = field(default_factory=list)
+    schedule: list[tuple[int, int, int, int]] = field(default_factory=list)
+    makers: list[Node] = field(default_factory=list)
+    tables: dict[int, list[Any]] = field(default_factory=lambda: {kind: [] for kind in TABLES})
+    arrays: list[Array] = field(default_factory=list)
+    """What jobs point at: it must live as long as they do."""
+
+    def emit(self, graph: Graph) -> None:
+        """Write the jobs of every node."""
+        framed: set[Buffer] = set()
+        for phase, nodes in enumerate(self.layout.phases):
+            for node in nodes:
+                if node.output:
+                    buffer, _ = self.layout.places[node.output]
+                    if buffer not in framed and buffer.needs_zeros:
+                        # A phase that takes all pictures at once has no room for what is done picture by picture.
+                        self._frame(2 * phase + (not works_across(node)), buffer, node)
+                    framed.add(buffer)
+                self.write(node.work, 2 * phase + 1, node)
+
+    def job(self, phase: int, kind: int, node: Node, *, table: int | None = None, across: bool = False) -> Any:
+        """Add an empty job, and give its record."""
+        rows = self.tables[kind if table is None else table]
+        record = np.zeros(1, TABLES[kind if table is None else table])
+        rows.append(record)
+        self.schedule.append((phase, kind, len(rows) - 1, across))
+        self.makers.append(node)
+        return record[0]
+
+    def address(self, array: Array) -> int:
+        """Keep an array, and give its address."""
+        self.arrays.append(array)
+        return int(array.ctypes.data)
+
+    def place(self, value: Value) -> tuple[Buffer, int]:
+        """Give the buffer of a value, and where its first number stands, bytes within the arena."""
+        buffer, channel = self.layout.places[value]
+        return buffer, buffer.offset + buffer.inside + channel * SIZES[buffer.storage]
+
+    def view(self, value: Value) -> Any:
+        """Give a `VIEW` of a value."""
+        buffer, start = self.place(value)
+        record = np.zeros(1, VIEW)[0]
+        record["start"], record["storage"] = start, buffer.storage
+        record["image"] = buffer.image if buffer.across else 0
+        record["line"], record["pixel"] = buffer.line * buffer.spread[0], buffer.pixel * buffer.spread[1]
+        record["step"] = math.ldexp(1.0, -value.fmt.fl) if value.fmt else 1.0
+        return record
+
+    def trim(self, node: Node) -> Any:
+        """Give the `TRIM` of a node's result."""
+        assert node.output
+        record = np.zeros(1, TRIM)[0]
+        buffer, _ = self.layout.places[node.output]
+        fmt = node.trims[-1] if node.trims else node.output.fmt if buffer.storage != REALS else None
+        record["half_even"] = self.half_even
+        if fmt:
+            low, high = code_ends(fmt, node.low, node.high)
+            record["active"], record["low"], record["high"] = 1, low, high
+            record["scale"], record["step"] = math.ldexp(1.0, fmt.fl), math.ldexp(1.0, -fmt.fl)
+        elif node.clamps:
+            record["bounded"], record["low"], record["high"] = 1, node.low, node.high
+        return record
+
+    def _frame(self, phase: int, buffer: Buffer, node: Node) -> None:
+        job = self.job(phase, program.FRAME, node)
+        height, width = buffer.spread_shape
+        down, across = buffer.rim
+        spread = buffer.spread != (1, 1)
+        job["start"], job["image"] = buffer.offset, buffer.image if buffer.across else 0
+        job["line"], job["lines"] = buffer.line, height
+        job["above"] = down if not spread else -(-height // 2)
+        job["left"], job["inside"] = across * buffer.pixel, (width - 2 * across) * buffer.pixel
+        job["value"] = OFFSET if buffer.storage == BYTES else 0
+
+    @singledispatchmethod
+    def write(self, work: Work, phase: int, node: Node) -> None:
+        """Write the jobs of one kind of work; the methods below are its kinds."""
+        raise TypeError(f"no job does {type(work).__name__}")
+
+    @write.register
+    def _(self, work: Multiply, phase: int, node: Node) -> None:
+        emit_multiply(self, phase, node, work)
+
+    @write.register
+    def _(self, work: Move, phase: int, node: Node) -> None:
+        assert node.output
+        self._move(phase, node, node.inputs[0], self.view(node.output))
+
+    def _move(self, phase: int, node: Node, source: Value, target: Any) -> None:
+        job = self.job(phase, program.MOVE, node)
+        job["read"] = job["written"] = move.INSIDE
+        job["source"], job["target"], job["trim"] = self.view(source), target, self.trim(node)
+        job["channels"], job["lines"], job["pixels"] = source.shape
+
+    @write.register
+    def _(self, work: Outside, phase: int, node: Node) -> None:
+        job = self.job(phase, program.MOVE, node)
+        job["read"] = job["written"] = move.INSIDE
+        job["read" if node.output else "written"] = len(self.outside)
+        self.outside.append(work.name)
+        if node.output:
+            job["target"], job["trim"], value = self.view(node.output), self.trim(node), node.output
+        else:
+            job["source"], value = self.view(node.inputs[0]), node.inputs[0]
+        job["channels"], job["lines"], job["pixels"] = value.shape
+
+    @write.register
+    def _(self, work: Stack, phase: int, node: Node) -> None:
+        """Copy what was not made in its place."""
+        assert node.output
+        buffer, channel = self.layout.places[node.output]
+        for value in node.inputs:
+            if self.layout.places[value] != (buffer, channel):
+                target = self.view(node.output)
+                target["start"] += (channel - self.layout.places[node.output][1]) * SIZES[buffer.storage]
+                self._move(phase, node, value, target)
+            channel += value.shape[0]
+
+    @write.register
+    def _(self, work: Window, phase: int, node: Node) -> None:
+        assert node.output
+        kind = program.MEAN if work.mean else program.LARGEST
+        job = self.job(phase, kind, node, table=program.LARGEST)
+        job["source"], job["target"], job["trim"] = self.view(node.inputs[0]), self.view(node.output), self.trim(node)
+        pairs = {
+            "size": work.size,
+            "stride": work.stride,
+            "pad": work.pad,
+            "in": node.inputs[0].shape[1:],
+            "out": work.counts,
+        }
+        for name, pair in pairs.items():
+            job[f"{name}_h"], job[f"{name}_w"] = pair
+        job["channels"] = node.output.shape[0]
+
+    @write.register
+    def _(self, work: Join, phase: int, node: Node) -> None:
+        assert node.output
+        job = self.job(phase, program.JOIN, node)
+        for k, (value, factor) in enumerate(zip(node.inputs, work.factors, strict=True)):
+            job["sources"][k], job["factors"][k] = self.view(value), factor
+        job["target"], job["trim"] = self.view(node.output), self.trim(node)
+        job["bottoms"], job["operation"] = len(node.inputs), OPERATIONS[work.operation]
+        job["channels"], job["lines"], job["pixels"] = node.output.shape
+
+    @write.register
+    def _(self, work: Pointwise, phase: int, node: Node) -> None:
+        assert node.output
+        (value,) = node.inputs
+        assert value.fmt
+        assert node.layer
+        table = results_by_code(node.layer, value.fmt, value.shape[0] if work.by_channel else 1)
+        job = self.job(phase, program.LOOKUP, node)
+        job["source"], job["target"], job["trim"] = self.view(value), self.view(node.output), self.trim(node)
+        job["table"], job["length"] = self.address(table), table.size
+        job["apart"], job["low"] = table.shape[1] if work.by_channel else 0, value.fmt.low_code
+        job["channels"], job["lines"], job["pixels"] = value.shape
+
+    @write.register
+    def _(self, work: Response, phase: int, node: Node) -> None:
+        assert node.output
+        (value,) = node.inputs
+        job = self.job(phase, program.RESPONSE, node)
+        job["source"], job["target"], job["trim"] = self.view(value), self.view(node.output), self.trim(node)
+        sums = work.neighbours * value.fmt.low_code**2 + 1 if value.fmt else MOST_FACTORS + 1
+        factors = np.zeros(1, np.float32)
+        if value.fmt and sums <= MOST_FACTORS:
+            factors = work.factors(np.arange(sums).astype(np.float32) * np.float32(math.ldexp(1.0, -2 * value.fmt.fl)))
+            job["codes"] = math.ldexp(1.0, value.fmt.fl)
+        job["table"], job["length"] = self.address(factors) if len(factors) > 1 else 0, len(factors)
+        job["within"], job["reach"], job["neighbours"] = work.within, work.size // 2, work.neighbours
+        job["alpha"], job["k"], job["exponent"] = work.alpha, work.k, -work.beta
+        job["channels"], job["lines"], job["pixels"] = value.shape
+
+    def finished(self) -> tuple[NDArray[np.int64], tuple[Array, ...]]:
+        """Give the schedule and the tables of jobs."""
+        schedule = np.array(self.schedule, np.int64).reshape(-1, 4)
+        return schedule, tuple(
+            np.concatenate(rows) if rows else np.zeros(0, TABLES[kind]) for kind, rows in self.tables.items()
+        )
+
+
+def results_by_code(layer: Any, fmt: FixedPoint, channels: int) -> NDArray[np.float32]:
+    """Give what a layer makes of every number of a format: (channels, codes), real units."""
+    numbers = fmt.decode(np.arange(fmt.low_code, fmt.high_code + 1, dtype=np.int32))
+    bottom = np.broadcast_to(numbers, (1, channels, 1, len(numbers)))
+    (top,) = layer.op.forward([np.ascontiguousarray(bottom)], layer.blobs)
+    return np.ascontiguousarray(top.reshape(channels, -1), np.float32)

@@ -1,0 +1,109 @@
+"""Both ends of a multiply-accumulate job: where its inputs and outputs stand, and how sums become what is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ristretto.execute.compiled.accumulator import aligned
+from ristretto.execute.compiled.graph import Multiply, Node, code_ends
+from ristretto.formats import FixedPoint
+from ristretto.kernels import epilogue
+from ristretto.kernels.epilogue import RealStage, Stage, Sums
+from ristretto.kernels.rows import SIZES
+from ristretto.net.op import Array
+
+if TYPE_CHECKING:
+    from ristretto.execute.compiled.emit import Emitter
+
+LINES_AT_A_TIME = 1 << 17
+"""Bytes of inputs that all panels of weights meet before the next lines' turn: what the second cache holds."""
+LONGEST_SHIFT, LONGEST_LEFT = 62, 30
+"""Bits; a longer shift to the right only gives zero, one to the left only saturates."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """How integer sums come to the output's grid.
+
+    The accumulator's grid is that of the products, or of the bias where that one is finer: ``fl_params + max(fl_in,
+    0)``. On it a total is ``sum(w * x) * 2**lift + bias``.
+    """
+
+    lift: int
+    bias: Array
+    stages: tuple[Stage, ...]
+    doubles: epilogue.Doubles | None
+
+    @classmethod
+    def of(cls, node: Node, work: Multiply, fmt: FixedPoint) -> Scaling:
+        """Give that of a node whose input has a format."""
+        assert work.codes
+        raised = max(fmt.fl, 0)
+        grid = work.codes.fl + raised
+        stages = []
+        for trim in node.trims:
+            last = trim is node.trims[-1]
+            from_codes = code_ends(trim, node.low, node.high) if last else (trim.low_code, trim.high_code)
+            stages.append(Stage(max(-LONGEST_LEFT, min(grid - trim.fl, LONGEST_SHIFT)), *from_codes))
+            grid = trim.fl
+        bias = np.broadcast_to(work.codes.bias, (len(work.rows),))
+        if work.codes.has_real_bias:
+            return cls(0, bias, tuple(stages), epilogue.Doubles(-work.codes.fl - fmt.fl, node.trims[0].fl))
+        lift = max(-fmt.fl, 0) if work.codes.weights.any() else 0
+        return cls(lift, bias << raised if bias.any() else bias, tuple(stages), None)
+
+
+def set_places(emitter: Emitter, job: Any, node: Node, work: Multiply, channel: int, output: int) -> None:
+    """Say where inputs and outputs stand."""
+    assert node.output
+    walk = work.geometry
+    source, start = emitter.place(node.inputs[0])
+    target, end = emitter.place(node.output)
+    plain = walk.plain
+    # Where a deconvolution cuts its rim off, the walk starts within the picture.
+    down, right = (max(-pad, 0) - p for pad, p in zip(walk.pad, plain.pad, strict=True))
+    start += down * source.line + right * source.pixel + channel * SIZES[source.storage]
+    image = source.image if source.across else 0
+    job["source"], job["source_image"] = start, image
+    job["source_line"], job["source_pixel"] = walk.stride[0] * source.line, walk.stride[1] * source.pixel
+    job["lines"], job["width"] = walk.out_shape[1:]
+    job["size"] = SIZES[target.storage]
+    job["target"] = end + output * SIZES[target.storage]
+    job["target_image"] = target.image if target.across else 0
+    job["target_line"], job["target_pixel"] = target.line * target.spread[0], target.pixel * target.spread[1]
+    if "lines_at_a_time" in job.dtype.names:
+        job["lines_at_a_time"] = max(1, LINES_AT_A_TIME // max(int(job["source_line"]), 1))
+    if work.across and "across" in job.dtype.names:
+        job["across"], job["source_pixel"], job["target_pixel"] = 1, image, job["target_image"]
+
+
+def set_epilogue(emitter: Emitter, job: Any, scaling: Scaling, *, wide: bool) -> None:
+    """Say how integer sums become what is stored."""
+    second = scaling.stages[1] if len(scaling.stages) > 1 else None
+    half_even, doubles = emitter.half_even, scaling.doubles
+    packed = epilogue.pack_integer(scaling.stages[0], second, half_even=half_even, lift=scaling.lift, doubles=doubles)
+    job["packed"] = emitter.address(packed)
+    sums = Sums.DOUBLE if doubles else Sums.WIDE if wide else Sums.NARROW
+    job["routine"] = epilogue.number(sums, 8 * int(job["size"]), full=bool(second) or half_even)
+
+
+def set_real_epilogue(emitter: Emitter, job: Any, node: Node) -> None:
+    """Say how sums in float32 become what is stored."""
+    stages = []
+    for trim in node.trims:
+        ends = code_ends(trim, node.low, node.high) if trim is node.trims[-1] else (trim.low_code, trim.high_code)
+        stages.append(RealStage(trim.fl, *(end * 2.0**-trim.fl for end in ends)))
+    clamp = (-np.inf, np.inf) if stages else (node.low, node.high)
+    job["packed"] = emitter.address(epilogue.pack_real(stages, *clamp))
+    job["routine"] = epilogue.REAL_HALF_EVEN if emitter.half_even else epilogue.REAL
+
+
+def padded(numbers: Array, lanes: int, kind: Any) -> Array:
+    """Give numbers for whole panels, aligned."""
+    result = aligned((-(-len(numbers) // lanes) * lanes,), np.dtype(kind))
+    result[...] = 0
+    result[: len(numbers)] = numbers
+    return result

@@ -1,0 +1,132 @@
+"""Multiply-accumulate layers as jobs: how their sums walk memory, and how sums become what is stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ristretto.execute.compiled.accumulator import (
+    Accumulator,
+    Walk,
+    choose_accumulator,
+    laid_out,
+    pack,
+)
+from ristretto.execute.compiled.depthwise import emit_depthwise, fits_depthwise
+from ristretto.execute.compiled.ends import Scaling, padded, set_epilogue, set_places, set_real_epilogue
+from ristretto.execute.compiled.graph import Multiply, Node, Value
+from ristretto.execute.compiled.storage import Buffer
+from ristretto.kernels import program
+from ristretto.kernels.cpu import TIER
+from ristretto.kernels.rows import BYTES, OFFSET
+from ristretto.kernels.tile import Operand
+from ristretto.net import Geometry
+from ristretto.net.op import Array
+
+if TYPE_CHECKING:
+    from ristretto.execute.compiled.emit import Emitter
+
+
+def emit_multiply(emitter: Emitter, phase: int, node: Node, work: Multiply) -> None:
+    """Write the jobs of a multiply-accumulate layer: one, or one for each group of channels."""
+    walk = work.geometry
+    inputs, outputs = walk.in_shape[0] // walk.groups, walk.out_shape[0] // walk.groups
+    (value,) = node.inputs
+    buffer, _ = emitter.place(value)
+    codes = work.codes is not None
+    operand = Operand.FLOATS if not codes else Operand.BYTES if buffer.storage == BYTES else Operand.PAIRS
+    scaling = Scaling.of(node, work, value.fmt) if codes and value.fmt else None
+    if inputs == outputs == 1 and walk.groups > 1 and fits_depthwise(work, scaling, value):
+        emit_depthwise(emitter, phase, node, work, operand, scaling)
+        return
+    for group in range(walk.groups):
+        picked = slice(group * outputs, (group + 1) * outputs)
+        terms = _walk_of(walk, buffer, operand, inputs)
+        job = emitter.job(phase, program.MULTIPLY, node, across=work.across)
+        set_places(emitter, job, node, work, group * inputs, group * outputs)
+        job["operand"], job["outputs"] = operand.value, outputs
+        rows = work.rows[picked]
+        if scaling:
+            _set_integer(emitter, job, rows, scaling, picked, terms, operand, value)
+        else:
+            _set_real(emitter, job, rows, work.bias, picked, terms, node)
+
+
+def _walk_of(walk: Geometry, buffer: Buffer, operand: Operand, channels: int) -> Walk:
+    """Give the runs of one sum: lines of the window where its pixels lie side by side, else single pixels."""
+    (kh, kw), (dh, dw) = walk.kernel, walk.dilation
+    line, pixel = buffer.line, buffer.pixel
+    order = np.arange(channels * kh * kw).reshape(channels, kh, kw).transpose(1, 2, 0)
+    if channels == buffer.shape[0] and (dw == 1 or kw == 1):
+        runs = order.reshape(kh, kw * channels)
+        offsets = np.arange(kh) * dh * line
+        if kh > 1 and dh == 1 and kw * pixel == line:
+            runs, offsets = runs.reshape(1, -1), offsets[:1]
+    else:
+        runs = order.reshape(kh * kw, channels)
+        offsets = (np.arange(kh)[:, None] * dh * line + np.arange(kw)[None] * dw * pixel).reshape(-1)
+    short = -runs.shape[1] % operand.per_word
+    return Walk(offsets.astype(np.int64), np.pad(runs, ((0, 0), (0, short)), constant_values=-1))
+
+
+def _vectors(outputs: int, width: int) -> int:
+    """Give how many vectors of outputs a tile shall have: the most useful work for the tiles that fit the line."""
+    choices = []
+    for vectors in sorted({v for _, v in TIER.tiles}, key=lambda v: (v != 2, v)):
+        fitting = [height for height, v in TIER.tiles if v == vectors and height <= width]
+        if fitting:
+            panels = -(-outputs // (vectors * TIER.lanes))
+            # Cycles: each vector of sums takes one, each pixel's input about half of one to load.
+            cost = min((-(-width // h) * (h * (vectors + 0.3) + 1) for h in fitting), default=0.0) * panels
+            choices.append((cost, vectors))
+    return min(choices)[1]
+
+
+def _set_integer(
+    emitter: Emitter,
+    job: Any,
+    rows: Array,
+    scaling: Scaling,
+    picked: slice,
+    terms: Walk,
+    operand: Operand,
+    value: Value,
+) -> None:
+    assert value.fmt
+    bias = scaling.bias[picked]
+    chosen = choose_accumulator(rows, bias, terms, operand, -value.fmt.low_code, scaling.stages[0], scaling.lift)
+    vectors = 2 if job["across"] else _vectors(len(rows), int(job["width"]))
+    _set_walk(emitter, job, chosen, operand, vectors)
+    lanes = vectors * TIER.lanes
+    # A stored byte is its code and the offset: what the offset adds up to is taken off again.
+    ones = laid_out(rows, terms).sum(axis=(1, 2), dtype=np.int64)
+    offset = OFFSET if operand is Operand.BYTES else 0
+    job["wide"] = chosen.wide
+    wide_bias = bias if scaling.doubles else bias - ((offset * ones) << scaling.lift)
+    job["bias"] = emitter.address(padded(wide_bias, lanes, wide_bias.dtype))
+    start = np.zeros(len(rows), np.int64) if chosen.wide else wide_bias
+    # Modulo 2**32, as the sums are; the total fits.
+    job["first"] = emitter.address(padded(start.astype(np.uint64).astype(np.uint32), lanes, np.uint32))
+    set_epilogue(emitter, job, scaling, wide=chosen.wide)
+
+
+def _set_real(
+    emitter: Emitter, job: Any, rows: Array, bias: Array | None, picked: slice, terms: Walk, node: Node
+) -> None:
+    vectors = 2 if job["across"] else _vectors(len(rows), int(job["width"]))
+    chosen = Accumulator(terms, [rows.astype(np.float32)], wide=False, runs_at_a_time=len(terms.offsets))
+    _set_walk(emitter, job, chosen, Operand.FLOATS, vectors)
+    start = bias[picked] if bias is not None else np.zeros(len(rows), np.float32)
+    job["first"] = emitter.address(padded(start, vectors * TIER.lanes, np.float32))
+    set_real_epilogue(emitter, job, node)
+
+
+def _set_walk(emitter: Emitter, job: Any, chosen: Accumulator, operand: Operand, vectors: int) -> None:
+    walk = chosen.walk
+    job["offsets"], job["runs"] = emitter.address(np.ascontiguousarray(walk.offsets, np.int64)), len(walk.offsets)
+    job["words"], job["runs_at_a_time"] = walk.terms.shape[1] // operand.per_word, chosen.runs_at_a_time
+    packed = [pack(half, walk, operand, vectors) for half in chosen.halves]
+    job["weights"] = emitter.address(packed[0])
+    job["low_weights"] = emitter.address(packed[1]) if len(packed) > 1 else 0
+    job["panel"], job["panels"], job["vectors"] = packed[0].strides[0], len(packed[0]), vectors

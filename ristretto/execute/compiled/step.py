@@ -1,0 +1,93 @@
+"""A compiled program as a step of an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+
+import numpy as np
+
+from ristretto.errors import in_layer
+from ristretto.execute.compiled.emit import Emitter
+from ristretto.execute.compiled.fuse import fuse
+from ristretto.execute.compiled.graph import Builder
+from ristretto.execute.compiled.storage import lay_out
+from ristretto.execute.values import State
+from ristretto.formats import Arithmetic
+from ristretto.kernels.program import NO_NAN, run
+from ristretto.net.op import Array
+
+MOST_PICTURES = 64
+"""Pictures that an arena holds at a time, where layers take all of them at once."""
+
+
+class ProgramStep:
+    """Runs consecutive layers as one program.
+
+    Parameters
+    ----------
+    builder : Builder
+        With all layers added.
+    wanted : collection of str
+        Blobs that are read after these layers.
+    arithmetic : Arithmetic
+    threads : int
+        The pictures of a batch are spread over so many; the result does not depend on it.
+    """
+
+    def __init__(self, builder: Builder, wanted: Collection[str], arithmetic: Arithmetic, threads: int = 1) -> None:
+        self.inputs = tuple(builder.loaded)
+        self.outputs = {blob: shape for blob, shape in builder.written.items() if blob in wanted}
+        self.kept = dict(builder.kept)
+        for blob in self.outputs:
+            builder.store(builder.values[blob], f"{blob} after")
+        graph = builder.graph
+        fuse(graph)
+        layout = lay_out(graph)
+        self.pictures = builder.pictures
+        self.threads = min(threads, self.pictures)
+        self.at_once = min(-(-self.pictures // self.threads), MOST_PICTURES)
+        self.arena_size, self.row = layout.size(self.at_once), layout.row
+        self.emitter = Emitter(layout, half_even=arithmetic.half_even)
+        self.emitter.emit(graph)
+        self.schedule, self.jobs = self.emitter.finished()
+        self.arenas: SimpleQueue[Array] = SimpleQueue()
+        self.pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+
+    def run(self, state: State) -> None:
+        """Run the program on all pictures.
+
+        Raises
+        ------
+        ModelError
+            When a number is NaN where codes are wanted.
+        """
+        arrays = {blob: np.ascontiguousarray(state.blobs[blob], np.float32) for blob in self.inputs}
+        results = {f"{blob} after": np.empty(shape, np.float32) for blob, shape in self.outputs.items()}
+        kept = {name: np.empty(shape, np.float32) for name, shape in self.kept.items()}
+        everything = arrays | results | kept
+        outside = np.array([everything[name].ctypes.data for name in self.emitter.outside], np.int64)
+        starts = range(0, self.pictures, self.at_once)
+        work = self.pool.map if self.pool else map
+        failed = [step for step in work(lambda start: self._run(outside, start), starts) if step != NO_NAN]
+        if failed:
+            self._refuse_nan(min(failed))
+        for blob in self.outputs:
+            state.blobs[blob] = results[f"{blob} after"]
+        state.kept.update(kept)
+
+    def _run(self, outside: Array, start: int) -> int:
+        try:
+            arena = self.arenas.get_nowait()
+        except Empty:
+            arena = np.zeros(self.arena_size, np.uint8)
+        count = min(self.at_once, self.pictures - start)
+        failed = run(self.schedule, self.jobs, arena, self.row, outside, start, count)
+        self.arenas.put(arena)
+        return failed
+
+    def _refuse_nan(self, step: int) -> None:
+        node = self.emitter.makers[step]
+        with in_layer(node.trimmed_by or (node.layer.name if node.layer else ""), f"blob '{node.blob}'"):
+            node.trims[-1].refuse_nan(np.full(1, np.nan))

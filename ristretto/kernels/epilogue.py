@@ -1,0 +1,325 @@
+"""From sums to what is stored: rounding, saturation, ReLU, and the trim of the layer that reads next, in one go.
+
+An epilogue has two stages, as a blob is trimmed when a layer has made it and, to other numbers, when another reads it:
+``trim(relu(trim(sum)))``. A trim and a ReLU may change places, so the ReLU is the lower end of the last stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+
+import llvmlite.ir as ir
+import numpy as np
+from numba.core import cgutils
+from numpy.typing import NDArray
+
+from ristretto.kernels.cpu import TIER
+from ristretto.kernels.tile import WORD
+from ristretto.kernels.vector import (
+    F32,
+    F64,
+    I8,
+    I16,
+    I32,
+    I64,
+    Emit,
+    call,
+    clamp,
+    clamped,
+    filled,
+    load,
+    round_away,
+    splat,
+    store,
+    suffix,
+    vector,
+)
+
+LEFT_MOST, RIGHT_MOST = 15, 17
+"""The longest shifts of a code of up to 16 bits that matter: one more to the left saturates all but zero, one more to
+the right makes zero of all."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One trim of integers: ``round(x * 2**-shift)``, saturated.
+
+    Parameters
+    ----------
+    shift : int
+        To the right; negative to the left, bits.
+    low, high : int
+        Codes.
+    """
+
+    shift: int
+    low: int
+    high: int
+
+
+# Where the fields of a packed epilogue lie, in words of 64 bits.
+SHIFT, LOW, HIGH, HALF, AWAY, EVEN, LEFT, GUARD, TO_EVEN = range(9)
+STAGE = 9
+LIFT, STEP_BITS, SCALE_BITS = 2 * STAGE, 2 * STAGE + 1, 2 * STAGE + 2
+PACKED = 2 * STAGE + 3
+
+
+class Sums(Enum):
+    """What an epilogue of integers starts from."""
+
+    NARROW = 0
+    """int32, the bias within."""
+    WIDE = 1
+    """int64, to which a bias of 64 bits is added."""
+    DOUBLE = 2
+    """int64, to which a bias is added in float64."""
+
+
+@dataclass(frozen=True)
+class Doubles:
+    """What one step of a sum is in real units, and how many steps of the output's format are one: exponents of 2."""
+
+    step: int
+    scale: int
+
+
+def pack_integer(
+    first: Stage, second: Stage | None, *, half_even: bool, lift: int = 0, doubles: Doubles | None = None
+) -> NDArray[np.int64]:
+    """Give an epilogue of integers as the routines read it.
+
+    Parameters
+    ----------
+    first, second : Stage
+        None where one is all.
+    half_even : bool
+        Where halves go.
+    lift : int
+        Left shift of a sum before its bias is added, bits.
+    doubles : Doubles or None
+        Where the bias is added in float64; the first stage's shift has no meaning then.
+    """
+    packed = np.zeros(PACKED, np.int64)
+    for start, stage in ((0, first), (STAGE, second or Stage(0, first.low, first.high))):
+        right, left = max(stage.shift, 0), max(-stage.shift, 0)
+        if start:
+            right, left = min(right, RIGHT_MOST), min(left, LEFT_MOST)
+        # Half a step, less one where it is the lowest bit kept, or the sign, that decides on ties.
+        half = (1 << right) >> 1
+        packed[start + SHIFT] = right
+        packed[start + LOW : start + HIGH + 1] = stage.low, stage.high
+        packed[start + HALF] = half - (half_even and right > 0)
+        packed[start + AWAY] = 0 if half_even or not right else -1
+        packed[start + EVEN] = 1 if half_even and right else 0
+        packed[start + TO_EVEN] = half_even
+        packed[start + LEFT] = left
+        # What saturates anyway is brought near before a left shift, so that it loses no bit.
+        packed[start + GUARD] = 1 << 30 if left else (1 << 62)
+    packed[LIFT] = lift
+    if doubles:
+        packed.view(np.float64)[STEP_BITS] = np.ldexp(1.0, doubles.step)
+        packed.view(np.float64)[SCALE_BITS] = np.ldexp(1.0, doubles.scale)
+    return packed
+
+
+class _IntegerStages:
+    """The stages for vectors of one kind, their fields loaded once.
+
+    Parameters
+    ----------
+    b : IRBuilder
+    packed : address
+        Of what `pack_integer` gives.
+    kind : vector type
+    full : bool
+        Whether there is a second stage, or halves go to even.
+    """
+
+    def __init__(self, b: ir.IRBuilder, packed: ir.Value, kind: ir.VectorType, *, full: bool) -> None:
+        self.b, self.kind, self.full, self.packed = b, kind, full, packed
+
+        def field(place: int) -> ir.Value:
+            value = load(b, b.add(packed, I64(8 * place)), I64)
+            return splat(b, value if kind.element == I64 else b.trunc(value, kind.element), kind.count)
+
+        self.fields = [field(place) for place in range(2 * STAGE if full else STAGE)]
+
+    def __call__(self, x: ir.Value) -> ir.Value:
+        """Run them on a vector of sums."""
+        if self.kind.element == I64:
+            guard = self.fields[GUARD]
+            x = self.b.shl(clamp(self.b, x, self.b.neg(guard), guard), self.fields[LEFT])
+        x = self._stage(x, 0)
+        return self._stage(self.b.shl(x, self.fields[STAGE + LEFT]), STAGE) if self.full else x
+
+    def doubles(self, x: ir.Value, bias: ir.Value) -> ir.Value:
+        """Add a bias in float64 and trim, then run the second stage."""
+        b, lanes = self.b, self.kind.count
+        kind = vector(F64, lanes)
+        step, scale = (
+            splat(b, load(b, b.add(self.packed, I64(8 * place)), F64), lanes) for place in (STEP_BITS, SCALE_BITS)
+        )
+        y = b.fmul(b.fadd(b.fmul(b.sitofp(x, kind), step), bias), scale)
+        low, high = (b.sitofp(self.fields[place], kind) for place in (LOW, HIGH))
+        y = clamped(b, y, low, high)
+        even = b.icmp_signed("!=", self.fields[TO_EVEN], filled(I64, lanes, 0))
+        away = round_away(b, y)
+        y = b.select(even, call(b, f"llvm.rint.{suffix(kind)}", kind, y), away)
+        x = b.fptosi(y, self.kind)
+        return self._stage(b.shl(x, self.fields[STAGE + LEFT]), STAGE) if self.full else x
+
+    def _stage(self, x: ir.Value, start: int) -> ir.Value:
+        """Round, shift and saturate."""
+        b, fields = self.b, self.fields[start : start + STAGE]
+        sign = b.ashr(x, filled(self.kind.element, self.kind.count, self.kind.element.width - 1))
+        tie = b.and_(sign, fields[AWAY])
+        if self.full:
+            tie = b.add(tie, b.and_(b.ashr(x, fields[SHIFT]), fields[EVEN]))
+        x = b.ashr(b.add(b.add(x, fields[HALF]), tie), fields[SHIFT])
+        return clamp(b, x, fields[LOW], fields[HIGH])
+
+
+def _rows(b: ir.IRBuilder, rows: ir.Value, vectors: ir.Value, body: Callable[[ir.Value, ir.Value], None]) -> None:
+    with cgutils.for_range(b, rows) as row, cgutils.for_range(b, vectors) as column:
+        body(row.index, column.index)
+
+
+def emit_integer(b: ir.IRBuilder, operands: Sequence[ir.Value], *, start: Sums, stored: ir.IntType, full: bool) -> None:
+    """Write the routine that makes codes of integer sums.
+
+    Its operands are: the addresses of the sums (rows of so many vectors), of the epilogue and of the output's first
+    pixel; the distance between pixels there, bytes; the numbers of rows and of vectors; the address of a bias, which
+    is added where the sums are wide.
+
+    Parameters
+    ----------
+    start : Sums
+    stored : 8 or 16 bits
+    full : bool
+        Whether there is a second stage, or halves go to even.
+    """
+    sums, packed, out, distance, rows, vectors, bias, _ = operands
+    integer, lanes = I32 if start is Sums.NARROW else I64, TIER.lanes
+    size = I64(integer.width // 8 * lanes)
+    offset = filled(stored, lanes, TIER.offset if stored == I8 else 0)
+    stages = _IntegerStages(b, packed, vector(integer, lanes), full=full)
+    lift = splat(b, load(b, b.add(packed, I64(8 * LIFT)), I64), lanes)
+
+    def body(row: ir.Value, column: ir.Value) -> None:
+        place = b.add(b.mul(row, vectors), column)
+        x = load(b, b.add(sums, b.mul(place, size)), vector(integer, lanes))
+        beside = b.add(bias, b.mul(column, size))
+        if start is Sums.WIDE:
+            x = b.add(b.shl(x, lift), load(b, beside, x.type))
+        x = stages.doubles(x, load(b, beside, vector(F64, lanes))) if start is Sums.DOUBLE else stages(x)
+        codes = b.trunc(x, vector(stored, lanes))
+        address = b.add(b.add(out, b.mul(row, distance)), b.mul(column, I64(lanes * stored.width // 8)))
+        store(b, b.add(codes, offset), address)
+
+    _rows(b, rows, vectors, body)
+
+
+@dataclass(frozen=True)
+class RealStage:
+    """One trim of real numbers to ``k * 2**-fl`` within two ends, real units."""
+
+    fl: int
+    low: float
+    high: float
+
+
+SCALE, BACK, REAL_LOW, REAL_HIGH, ACTIVE = range(5)
+BOUNDED, BOUND_LOW, BOUND_HIGH = 2 * STAGE, 2 * STAGE + 1, 2 * STAGE + 2
+
+
+def pack_real(stages: Sequence[RealStage], low: float, high: float) -> NDArray[np.float32]:
+    """Give an epilogue of real numbers as the routine reads it: up to two stages, then a clamp between two ends."""
+    packed = np.zeros(PACKED, np.float32)
+    for start, stage in zip((0, STAGE), stages, strict=False):
+        packed[start + SCALE], packed[start + BACK] = np.ldexp(1.0, stage.fl), np.ldexp(1.0, -stage.fl)
+        packed[start + REAL_LOW], packed[start + REAL_HIGH] = stage.low, stage.high
+        packed[start + ACTIVE] = 1
+    packed[BOUNDED] = not (low == -np.inf and high == np.inf)
+    packed[BOUND_LOW], packed[BOUND_HIGH] = low, high
+    return packed
+
+
+def emit_real(b: ir.IRBuilder, operands: Sequence[ir.Value], *, half_even: bool) -> None:
+    """Write the routine that trims sums in float32 where a stage is active; its operands are those of integers."""
+    sums, packed, out, distance, rows, vectors, _, _ = operands
+    lanes = TIER.lanes
+    kind, size = vector(F32, lanes), I64(WORD * lanes)
+
+    fields = [load(b, b.add(packed, I64(WORD * place)), F32) for place in range(PACKED)]
+
+    def is_set(place: int) -> ir.Value:
+        return b.fcmp_ordered(">", fields[place], ir.Constant(F32, 0.0))
+
+    def trimmed(x: ir.Value, start: int) -> ir.Value:
+        low, high, scale, back = (
+            splat(b, fields[start + place], lanes) for place in (REAL_LOW, REAL_HIGH, SCALE, BACK)
+        )
+        x = b.fmul(clamped(b, x, low, high), scale)
+        x = call(b, f"llvm.rint.{suffix(kind)}", kind, x) if half_even else round_away(b, x)
+        # There is one zero, as among the codes.
+        return b.fadd(b.fmul(x, back), filled(F32, lanes, 0.0))
+
+    def body(row: ir.Value, column: ir.Value) -> None:
+        place = b.add(b.mul(row, vectors), column)
+        slot = cgutils.alloca_once_value(b, load(b, b.add(sums, b.mul(place, size)), kind))
+        for start in (0, STAGE):
+            with b.if_then(is_set(start + ACTIVE)):
+                b.store(trimmed(b.load(slot), start), slot)
+        with b.if_then(is_set(BOUNDED)):
+            low, high = (splat(b, fields[place], lanes) for place in (BOUND_LOW, BOUND_HIGH))
+            b.store(clamped(b, b.load(slot), low, high), slot)
+        store(b, b.load(slot), b.add(b.add(out, b.mul(row, distance)), b.mul(column, size)))
+
+    _rows(b, rows, vectors, body)
+
+
+def emit_widening(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
+    """Write the routine that adds int32 sums, shifted left, to int64 ones: ``wide += narrow << shift``.
+
+    Its operands are: the addresses of both, the shift in bits, and how many vectors there are.
+    """
+    narrow, wide, shift, vectors = operands[:4]
+    lanes = TIER.lanes
+    by = splat(b, shift, lanes)
+    with cgutils.for_range(b, vectors) as loop:
+        place = b.add(wide, b.mul(loop.index, I64(8 * lanes)))
+        x = load(b, b.add(narrow, b.mul(loop.index, I64(4 * lanes))), vector(I32, lanes))
+        grown = b.shl(b.sext(x, vector(I64, lanes)), by)
+        store(b, b.add(load(b, place, grown.type), grown), place)
+
+
+def emit_clearing(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
+    """Write the routine that sets wide sums to zero; its operands are their address and how many vectors there are."""
+    with cgutils.for_range(b, operands[1]) as loop:
+        store(b, filled(I64, TIER.lanes, 0), b.add(operands[0], b.mul(loop.index, I64(8 * TIER.lanes))))
+
+
+WIDENING, CLEARING = 100, 101
+"""The numbers of the routines that add narrow sums to wide ones, and set these to zero."""
+REAL, REAL_HALF_EVEN = 90, 91
+
+
+def number(start: Sums, bits: int, *, full: bool) -> int:
+    """Give the number of the routine that stores codes in 8 or 16 bits."""
+    return start.value * 4 + (bits == 16) * 2 + full
+
+
+def routines() -> Mapping[int, Emit]:
+    """Give all routines, by number."""
+    made: dict[int, Emit] = {
+        number(start, stored.width, full=full): partial(emit_integer, start=start, stored=stored, full=full)
+        for start in Sums
+        for stored in (I8, I16)
+        for full in (False, True)
+    }
+    made[REAL], made[REAL_HALF_EVEN] = (partial(emit_real, half_even=half_even) for half_even in (False, True))
+    made[WIDENING], made[CLEARING] = emit_widening, emit_clearing
+    return made

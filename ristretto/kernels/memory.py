@@ -1,0 +1,61 @@
+"""Memory as kernels see it: addresses, and views of the arena that a run works in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import llvmlite.ir as ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ristretto.kernels.vector import I8, I64, family
+
+
+def _emit_copy(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
+    source, source_step, target, target_step, rows, size, _, _ = operands
+    pointer = I8.as_pointer()
+    with cgutils.for_range(b, rows) as loop:
+        begin = b.inttoptr(b.add(source, b.mul(loop.index, source_step)), pointer)
+        end = b.inttoptr(b.add(target, b.mul(loop.index, target_step)), pointer)
+        cgutils.raw_memcpy(b, end, begin, size, I64(1))
+
+
+copy_rows = family("copy", {0: _emit_copy})
+"""Copies rows of bytes: 0, source, its step, target, its step, rows, bytes of a row."""
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+def floats_at(context: Any, address: Any) -> Any:
+    """Give the pointer to the float32 numbers at an address."""
+    pointer = types.CPointer(types.float32)
+
+    def generate(context: Any, b: ir.IRBuilder, _: Any, values: Sequence[ir.Value]) -> Any:
+        return b.inttoptr(values[0], context.get_value_type(pointer))
+
+    return pointer(types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+def bits_of(context: Any, x: Any) -> Any:
+    """Give the bits of a float32 or float64 as an integer."""
+    wide = x == types.float64
+    result = types.int64 if wide else types.int32
+
+    def generate(context: Any, b: ir.IRBuilder, _: Any, values: Sequence[ir.Value]) -> Any:
+        return b.bitcast(values[0], ir.IntType(64 if wide else 32))
+
+    return result(x), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+def float_of(context: Any, bits: Any) -> Any:
+    """Give the float32 or float64 that an integer of 32 or 64 bits holds."""
+    wide = bits == types.int64
+    result = types.float64 if wide else types.float32
+
+    def generate(context: Any, b: ir.IRBuilder, _: Any, values: Sequence[ir.Value]) -> Any:
+        return b.bitcast(values[0], ir.DoubleType() if wide else ir.FloatType())
+
+    return result(bits), generate

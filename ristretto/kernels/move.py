@@ -1,0 +1,92 @@
+"""Moving blobs: into the arena and out of it, from one format to another, and the zeros around a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import llvmlite.ir as ir
+import numpy as np
+from numba import carray
+from numba.core import cgutils
+
+from ristretto.kernels.jit import inner
+from ristretto.kernels.memory import floats_at
+from ristretto.kernels.rows import TRIM, VIEW, Row, load_line, store_line
+from ristretto.kernels.vector import I8, family
+
+INSIDE = -1
+"""Stands for the number of an outside array where both ends are within the arena."""
+
+MOVE = np.dtype(
+    [
+        ("source", VIEW),
+        ("target", VIEW),
+        ("trim", TRIM),
+        # The outside array that is read or written, float32 (pictures, channels, lines, pixels), or `INSIDE`.
+        *((name, np.int64) for name in ("read", "written", "channels", "lines", "pixels")),
+    ],
+    align=True,
+)
+"""A job."""
+
+
+@inner
+def move(job: Any, arena: int, row: Row, outside: Any, image: int, picture: int) -> None:
+    """Move one picture.
+
+    Parameters
+    ----------
+    job : MOVE record
+    arena : int
+        The arena's address.
+    row : float32 array, scratch for one line
+    outside : int64 array
+        Addresses of the outside arrays.
+    image, picture : int
+        The picture's number among those in the arena, and in the outside arrays.
+    """
+    channels, lines, pixels = job.channels, job.lines, job.pixels
+    size = channels * lines * pixels
+    for line in range(lines):
+        if job.read != INSIDE:
+            numbers = carray(floats_at(outside[job.read] + 4 * picture * size), (size,))
+            for channel in range(channels):
+                start = (channel * lines + line) * pixels
+                for pixel in range(pixels):
+                    row[pixel * channels + channel] = numbers[start + pixel]
+        else:
+            load_line(arena, job.source, image, line, row, channels, pixels)
+        if job.written != INSIDE:
+            numbers = carray(floats_at(outside[job.written] + 4 * picture * size), (size,))
+            for channel in range(channels):
+                start = (channel * lines + line) * pixels
+                for pixel in range(pixels):
+                    numbers[start + pixel] = row[pixel * channels + channel]
+        else:
+            store_line(arena, job.target, job.trim, image, line, row, channels, pixels)
+
+
+FRAME = np.dtype([(name, np.int64) for name in ("start", "image", "line", "lines", "above", "left", "inside", "value")])
+"""A job: `lines` lines of `line` bytes, of which those within `above` lines and `left` bytes of the rim are filled."""
+
+
+def _emit_fill(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
+    start, size, value = operands[:3]
+    cgutils.memset(b, b.inttoptr(start, I8.as_pointer()), size, b.trunc(value, I8))
+
+
+fill = family("fill", {0: _emit_fill})
+
+
+@inner
+def frame(job: Any, arena: int, image: int) -> None:
+    """Fill the rim of one picture with what zero is stored as."""
+    start = arena + job.start + image * job.image
+    band = job.above * job.line
+    fill(0, start, band, job.value, 0, 0, 0, 0, 0)
+    fill(0, start + job.lines * job.line - band, band, job.value, 0, 0, 0, 0, 0)
+    right = job.left + job.inside
+    for line in range(job.above, job.lines - job.above):
+        fill(0, start + line * job.line, job.left, job.value, 0, 0, 0, 0, 0)
+        fill(0, start + line * job.line + right, job.line - right, job.value, 0, 0, 0, 0, 0)

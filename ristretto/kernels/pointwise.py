@@ -1,0 +1,92 @@
+"""Layers that work number by number: several blobs joined, and functions of one number as tables of its codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import carray
+
+from ristretto.kernels.jit import inner
+from ristretto.kernels.memory import floats_at
+from ristretto.kernels.rows import BYTES, OFFSET, TRIM, VIEW, Arena, Row, load_line, place, store_line
+
+SUM, PRODUCT, MAXIMUM = 0, 1, 2
+MOST_BOTTOMS = 8
+"""Blobs that are joined at once."""
+
+JOIN = np.dtype(
+    [
+        ("sources", VIEW, (MOST_BOTTOMS,)),
+        ("factors", np.float32, (MOST_BOTTOMS,)),
+        ("target", VIEW),
+        ("trim", TRIM),
+        *((name, np.int64) for name in ("bottoms", "operation", "lines", "pixels", "channels")),
+    ],
+    align=True,
+)
+"""A job."""
+
+
+@inner
+def join(job: Any, arena: int, row: Row, total: Row, image: int) -> None:
+    """Join the blobs of one picture, from the first to the last."""
+    count = job.channels * job.pixels
+    for line in range(job.lines):
+        for k in range(job.bottoms):
+            target = total if k == 0 else row
+            load_line(arena, job.sources[k], image, line, target, job.channels, job.pixels)
+            factor = job.factors[k]
+            if job.operation == SUM and factor != 1:
+                for i in range(count):
+                    target[i] *= factor
+            if k > 0:
+                _join(total, row, count, job.operation)
+        store_line(arena, job.target, job.trim, image, line, total, job.channels, job.pixels)
+
+
+@inner
+def _join(total: Row, row: Row, count: int, operation: int) -> None:
+    if operation == SUM:
+        for i in range(count):
+            total[i] += row[i]
+    elif operation == PRODUCT:
+        for i in range(count):
+            total[i] *= row[i]
+    else:
+        for i in range(count):
+            # NaN is the largest of all, as numpy has it.
+            total[i] = total[i] if total[i] > row[i] or total[i] != total[i] else row[i]
+
+
+LOOKUP = np.dtype(
+    [
+        ("source", VIEW),
+        ("target", VIEW),
+        ("trim", TRIM),
+        # The address of float32 results by code, from the lowest code on; how far apart the channels' tables are.
+        *((name, np.int64) for name in ("table", "length", "apart", "low", "lines", "pixels", "channels")),
+    ],
+    align=True,
+)
+"""A job."""
+
+
+@inner
+def lookup(job: Any, arena: int, views: Arena, row: Row, image: int) -> None:
+    """Look up every number of one picture."""
+    channels = job.channels
+    table = carray(floats_at(job.table), (job.length,))
+    for line in range(job.lines):
+        for pixel in range(job.pixels):
+            start = place(job.source, image, line, pixel)
+            results = row[pixel * channels : (pixel + 1) * channels]
+            if job.source.storage == BYTES:
+                codes = views[0][start : start + channels]
+                for c in range(channels):
+                    results[c] = table[c * job.apart + np.int64(codes[c]) - OFFSET - job.low]
+            else:
+                shorts = views[1][start // 2 : start // 2 + channels]
+                for c in range(channels):
+                    results[c] = table[c * job.apart + np.int64(shorts[c]) - job.low]
+        store_line(arena, job.target, job.trim, image, line, row, channels, job.pixels)

@@ -1,0 +1,222 @@
+"""Rows of real numbers: what every kernel but multiplication and maximum computes on.
+
+A blob is stored as bytes (codes of up to 8 bits, plus the tier's offset), as int16 codes or as float32; pixel by pixel,
+a pixel's channels side by side. A kernel loads a row of it as float32, which holds every code of up to 16 bits exactly,
+computes, and stores the row trimmed. So each computation is written once, and is that of the layer's own forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import llvmlite.ir as ir
+import numpy as np
+from numba.core import cgutils
+from numpy.typing import NDArray
+
+from ristretto.kernels.cpu import TIER
+from ristretto.kernels.jit import inner
+from ristretto.kernels.memory import bits_of
+from ristretto.kernels.multiply import NAN_FLAG
+from ristretto.kernels.vector import (
+    F32,
+    I8,
+    I16,
+    I32,
+    I64,
+    Emit,
+    call,
+    clamped,
+    family,
+    filled,
+    load,
+    round_away,
+    splat,
+    store,
+    suffix,
+    vector,
+)
+
+BYTES, SHORTS, REALS = 0, 1, 2
+"""How numbers are stored."""
+SIZES = (1, 2, 4)
+"""Bytes of each."""
+STORED = (I8, I16, F32)
+"""LLVM's types of each."""
+
+OFFSET = TIER.offset
+ZERO = np.float32(0)
+
+VIEW = np.dtype(
+    [
+        # Bytes within the arena: the first number, and the distances between pictures, lines and pixels.
+        *((name, np.int64) for name in ("start", "image", "line", "pixel", "storage")),
+        ("step", np.float32),
+    ],
+    align=True,
+)
+"""Where a blob stands, and what one step of its codes is in real units."""
+
+TRIM = np.dtype(
+    [
+        *((name, np.int64) for name in ("active", "half_even", "bounded")),
+        *((name, np.float32) for name in ("scale", "step", "low", "high")),
+    ],
+    align=True,
+)
+"""What is done to a row before it is stored: a trim to ``k * step``, ``low <= k <= high``; or, where that is not
+active, perhaps a clamp between `low` and `high` in real units."""
+
+Row = NDArray[np.float32]
+Arena = tuple[NDArray[np.uint8], NDArray[np.int16], NDArray[np.float32]]
+"""The memory that a run works in, as three views of the same bytes."""
+
+
+@inner
+def place(view: Any, image: int, line: int, pixel: int) -> int:
+    """Give where a pixel's channels start, bytes."""
+    start: int = view.start + image * view.image + line * view.line + pixel * view.pixel
+    return start
+
+
+LOAD, TRIM_AWAY, TRIM_EVEN, CLAMP, STORE = 0, 10, 11, 12, 20
+"""The numbers of the routines below; those that load and store are followed by one for each storage."""
+
+
+def _each(b: ir.IRBuilder, count: ir.Value, body: Callable[[ir.Value, int], None], lanes: int = TIER.lanes) -> None:
+    """Write a loop over numbers, whole vectors first, then one by one."""
+    vectors = b.udiv(count, I64(lanes))
+    done = b.mul(vectors, I64(lanes))
+    with cgutils.for_range(b, vectors) as loop:
+        body(b.mul(loop.index, I64(lanes)), lanes)
+    with cgutils.for_range(b, b.sub(count, done)) as loop:
+        body(b.add(done, loop.index), 1)
+
+
+def _real(b: ir.IRBuilder, bits: ir.Value, lanes: int) -> ir.Value:
+    """Give a vector that holds the float32 whose bits an operand is."""
+    return splat(b, b.bitcast(b.trunc(bits, I32), F32), lanes)
+
+
+def _emit_load(b: ir.IRBuilder, operands: Sequence[ir.Value], *, storage: int) -> None:
+    """Write the routine that loads numbers in real units: source, row, count, bits of the step."""
+    source, row, count, step = operands[:4]
+
+    def body(first: ir.Value, lanes: int) -> None:
+        x = load(b, b.add(source, b.mul(first, I64(SIZES[storage]))), vector(STORED[storage], lanes))
+        if storage != REALS:
+            signed = storage == SHORTS or not OFFSET
+            x = (b.sitofp if signed else b.uitofp)(x, vector(F32, lanes))
+            x = b.fsub(x, filled(F32, lanes, float(OFFSET))) if storage == BYTES else x
+            x = b.fmul(x, _real(b, step, lanes))
+        store(b, x, b.add(row, b.mul(first, I64(4))))
+
+    _each(b, count, body)
+
+
+def _emit_trim(b: ir.IRBuilder, operands: Sequence[ir.Value], *, half_even: bool) -> None:
+    """Write the routine that trims numbers to codes, or by a step back to real units.
+
+    Its operands are: row, count, the bits of scale, step, low and high; whether codes are wanted; and the address of a
+    word that is set where a number is NaN and should be a code.
+    """
+    row, count, scale, step, low, high, coded, flag = operands
+
+    def body(first: ir.Value, lanes: int) -> None:
+        kind = vector(F32, lanes)
+        address = b.add(row, b.mul(first, I64(4)))
+        x = b.fmul(load(b, address, kind), _real(b, scale, lanes))
+        x = clamped(b, x, _real(b, low, lanes), _real(b, high, lanes))
+        x = call(b, f"llvm.rint.{suffix(kind)}", kind, x) if half_even else round_away(b, x)
+        with b.if_else(b.icmp_signed("!=", coded, I64(0))) as (codes, reals):
+            with codes:
+                missing = b.bitcast(b.fcmp_unordered("uno", x, x), ir.IntType(lanes))
+                some = b.zext(b.icmp_unsigned("!=", missing, missing.type(0)), I64)
+                word = b.inttoptr(flag, I64.as_pointer())
+                b.store(b.or_(b.load(word), some), word)
+                store(b, x, address)
+            with reals:
+                # There is one zero, as among the codes.
+                store(b, b.fadd(b.fmul(x, _real(b, step, lanes)), filled(F32, lanes, 0.0)), address)
+
+    _each(b, count, body)
+
+
+def _emit_clamp(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
+    """Write the routine that brings numbers between two ends: row, count, the bits of the ends."""
+    row, count, low, high = operands[:4]
+
+    def body(first: ir.Value, lanes: int) -> None:
+        address = b.add(row, b.mul(first, I64(4)))
+        x = load(b, address, vector(F32, lanes))
+        store(b, clamped(b, x, _real(b, low, lanes), _real(b, high, lanes)), address)
+
+    _each(b, count, body)
+
+
+def _emit_store(b: ir.IRBuilder, operands: Sequence[ir.Value], *, storage: int) -> None:
+    """Write the routine that stores a row as it is: row, target, count."""
+    row, target, count = operands[:3]
+
+    def body(first: ir.Value, lanes: int) -> None:
+        x = load(b, b.add(row, b.mul(first, I64(4))), vector(F32, lanes))
+        if storage != REALS:
+            # NaN has no code: whatever stands here then, the run is refused.
+            x = b.fptosi(x, vector(I32, lanes))
+            x = b.add(x, filled(I32, lanes, OFFSET)) if storage == BYTES else x
+            x = b.trunc(x, vector(STORED[storage], lanes))
+        store(b, x, b.add(target, b.mul(first, I64(SIZES[storage]))))
+
+    _each(b, count, body)
+
+
+def _routines() -> Mapping[int, Emit]:
+    made: dict[int, Emit] = {TRIM_AWAY: partial(_emit_trim, half_even=False), CLAMP: _emit_clamp}
+    made[TRIM_EVEN] = partial(_emit_trim, half_even=True)
+    for storage in (BYTES, SHORTS, REALS):
+        made[LOAD + storage] = partial(_emit_load, storage=storage)
+        made[STORE + storage] = partial(_emit_store, storage=storage)
+    return made
+
+
+row_routine = family("row", _routines())
+
+
+@inner
+def load_line(arena: int, view: Any, image: int, line: int, row: Row, channels: int, pixels: int) -> None:
+    """Load a line of a picture in real units, a pixel's channels side by side."""
+    start, step = arena + place(view, image, line, 0), np.int64(bits_of(view.step))
+    to = row.ctypes.data
+    if view.pixel == channels << view.storage:
+        row_routine(LOAD + view.storage, start, to, channels * pixels, step, 0, 0, 0, 0)
+    else:
+        for pixel in range(pixels):
+            row_routine(
+                LOAD + view.storage, start + pixel * view.pixel, to + 4 * pixel * channels, channels, step, 0, 0, 0, 0
+            )
+
+
+@inner
+def store_line(arena: int, view: Any, trim: Any, image: int, line: int, row: Row, channels: int, pixels: int) -> None:
+    """Trim a line of a picture and store it; `row` is overwritten.
+
+    Where a number is NaN and has no code to be stored as, the word at `NAN_FLAG` is set.
+    """
+    start, begin = arena + place(view, image, line, 0), row.ctypes.data
+    low, high = np.int64(bits_of(trim.low)), np.int64(bits_of(trim.high))
+    if trim.active:
+        row_routine(
+            TRIM_EVEN if trim.half_even else TRIM_AWAY, begin, channels * pixels, np.int64(bits_of(trim.scale)),
+            np.int64(bits_of(trim.step)), low, high, view.storage != REALS, arena + NAN_FLAG,
+        )  # fmt: skip
+    elif trim.bounded:
+        row_routine(CLAMP, begin, channels * pixels, low, high, 0, 0, 0, 0)
+    if view.pixel == channels << view.storage:
+        row_routine(STORE + view.storage, begin, start, channels * pixels, 0, 0, 0, 0, 0)
+    else:
+        for pixel in range(pixels):
+            row_routine(
+                STORE + view.storage, begin + 4 * pixel * channels, start + pixel * view.pixel, channels, 0, 0, 0, 0, 0
+            )

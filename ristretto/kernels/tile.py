@@ -1,0 +1,164 @@
+"""The innermost loop of every multiplication: a tile of sums that stays in registers.
+
+A tile is `height` pixels by `vectors` vectors of output channels. The inputs of a pixel are walked as *runs*: pieces of
+memory, each of as many 32-bit *words* (four codes of 8 bits, two of 16, one float32), at offsets that are the same for
+every pixel of the tile. No window is ever copied. The weights lie in the order in which the loop meets them:
+``[word][vector][lane]``, 32 bits each.
+
+The products of one output are added up in the order of the walk, in every tile and on every tier. So sums in float32
+are the same wherever a fused multiplication and addition is at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from functools import partial
+
+import llvmlite.ir as ir
+
+from ristretto.kernels.cpu import TIER, Shape, Tier, features
+from ristretto.kernels.vector import F32, I8, I16, I32, I64, Emit, call, load, splat, store, suffix, vector
+
+WORD = 4
+"""Bytes of a word."""
+
+
+class Operand(Enum):
+    """What is multiplied."""
+
+    BYTES = 0
+    """Stored codes of 8 bits and weights of 8 bits."""
+    PAIRS = 1
+    """Codes and weights of 16 bits."""
+    FLOATS = 2
+    """float32."""
+
+    @property
+    def per_word(self) -> int:
+        """How many of them a word holds."""
+        return (4, 2, 1)[self.value]
+
+
+def dot(b: ir.IRBuilder, tier: Tier, operand: Operand, total: ir.Value, x: ir.Value, w: ir.Value) -> ir.Value:
+    """Add the products of a word of inputs and a word of weights in each lane.
+
+    Parameters
+    ----------
+    b : IRBuilder
+    tier : Tier
+    operand : Operand
+    total : vector of int32, or of float32
+    x, w : vectors of int32, or of float32
+        Words.
+    """
+    kind, lanes = total.type, total.type.count
+    if operand is Operand.FLOATS:
+        if "sse2" in tier.needs and "fma" not in features():
+            return b.fadd(total, b.fmul(x, w))
+        return call(b, f"llvm.fma.{suffix(kind)}", kind, x, w, total)
+    if operand is Operand.BYTES:
+        if tier.name.startswith("neon"):
+            x, w = (b.bitcast(v, vector(I8, 4 * lanes)) for v in (x, w))
+        return call(b, tier.dot8, kind, total, x, w)
+    if tier.dot16_adds:
+        return call(b, tier.dot16, kind, total, x, w)
+    x, w = (b.bitcast(v, vector(I16, 2 * lanes)) for v in (x, w))
+    if tier.dot16:
+        return b.add(total, call(b, tier.dot16, kind, x, w))
+    return b.add(b.add(total, _every_second(b, x, w, 0)), _every_second(b, x, w, 1))
+
+
+def _every_second(b: ir.IRBuilder, x: ir.Value, w: ir.Value, first: int) -> ir.Value:
+    lanes = x.type.count // 2
+    places = ir.Constant(vector(I32, lanes), list(range(first, 2 * lanes, 2)))
+    unused = ir.Constant(x.type, ir.Undefined)
+    halves = [b.sext(b.shuffle_vector(v, unused, places), vector(I32, lanes)) for v in (x, w)]
+    return b.mul(*halves)
+
+
+def emit_tile(b: ir.IRBuilder, arguments: Sequence[ir.Value], tier: Tier, operand: Operand, shape: Shape) -> None:
+    """Write the loop.
+
+    Its arguments are: the address of the first pixel's inputs, the distance between pixels, bytes; the address of
+    the runs' offsets, bytes, int64; how many runs and words in a run there are, both at least one; the addresses of
+    the weights, of the sums' first values (one for each lane of a row), and of the sums (height rows).
+    """
+    inputs, distance, offsets, runs, words, weights, first, sums = arguments
+    height, vectors = shape
+    scalar = F32 if operand is Operand.FLOATS else I32
+    kind, row = vector(scalar, tier.lanes), WORD * tier.lanes * vectors
+    starts = [load(b, b.add(first, I64(WORD * tier.lanes * j)), kind) for j in range(vectors)]
+    # Addresses of three pixels are one register and its multiples: more registers would not be left.
+    twice, thrice = b.mul(distance, I64(2)), b.mul(distance, I64(3))
+    before = b.block
+    outer, inner, after, done = (b.function.append_basic_block(name) for name in ("run", "word", "next", "done"))
+    b.branch(outer)
+
+    b.position_at_end(outer)
+    run, packed = b.phi(I64), b.phi(I64)
+    totals = [[b.phi(kind) for _ in range(vectors)] for _ in range(height)]
+    address = b.add(inputs, load(b, b.add(offsets, b.mul(run, I64(8))), I64))
+    bases = [address]
+    for _ in range(1, -(-height // 3)):
+        bases.append(b.add(bases[-1], thrice))
+    b.branch(inner)
+
+    b.position_at_end(inner)
+    left, at = b.phi(I64), b.phi(I64)
+    pixels = [b.phi(I64) for _ in bases]
+    current = [[b.phi(kind) for _ in range(vectors)] for _ in range(height)]
+    rows = [load(b, b.add(at, I64(WORD * tier.lanes * j)), kind) for j in range(vectors)]
+    grown = []
+    for i in range(height):
+        base = pixels[i // 3]
+        word = load(b, (base, b.add(base, distance), b.add(base, twice))[i % 3], scalar)
+        x = splat(b, word, tier.lanes)
+        grown.append([dot(b, tier, operand, current[i][j], x, rows[j]) for j in range(vectors)])
+    rest, beyond = b.sub(left, I64(1)), b.add(at, I64(row))
+    for phi, base in zip(pixels, bases, strict=True):
+        phi.add_incoming(base, outer)
+        phi.add_incoming(b.add(phi, I64(WORD)), inner)
+    left.add_incoming(words, outer)
+    left.add_incoming(rest, inner)
+    at.add_incoming(packed, outer)
+    at.add_incoming(beyond, inner)
+    b.cbranch(b.icmp_signed(">", rest, I64(0)), inner, after)
+
+    b.position_at_end(after)
+    following = b.add(run, I64(1))
+    run.add_incoming(I64(0), before)
+    run.add_incoming(following, after)
+    packed.add_incoming(weights, before)
+    packed.add_incoming(beyond, after)
+    for i in range(height):
+        for j in range(vectors):
+            totals[i][j].add_incoming(starts[j], before)
+            totals[i][j].add_incoming(grown[i][j], after)
+            current[i][j].add_incoming(totals[i][j], outer)
+            current[i][j].add_incoming(grown[i][j], inner)
+    b.cbranch(b.icmp_signed("<", following, runs), outer, done)
+
+    b.position_at_end(done)
+    for i in range(height):
+        for j in range(vectors):
+            store(b, grown[i][j], b.add(sums, I64(row * i + WORD * tier.lanes * j)))
+
+
+TILES_OF_AN_OPERAND = 16
+"""More tiles than any tier has: what tells the operands' tiles apart by number."""
+
+
+def number(operand: Operand, index: int) -> int:
+    """Give the number of the `index`-th tile of the tier in its family."""
+    return operand.value * TILES_OF_AN_OPERAND + index
+
+
+def tiles(tier: Tier = TIER) -> Mapping[int, Emit]:
+    """Give a tier's tiles, by `number`."""
+    return {
+        number(operand, index): partial(emit_tile, tier=tier, operand=operand, shape=shape)
+        for operand in Operand
+        if operand is not Operand.BYTES or tier.dot8
+        for index, shape in enumerate(tier.tiles)
+    }

@@ -1,0 +1,140 @@
+"""Building blocks for kernels that are written in LLVM's intermediate representation.
+
+LLVM finds the instructions that multiply short integers in none of the loops that numba gives it, so the innermost
+loops are spelled out. They see memory as addresses, 64-bit integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import llvmlite.ir as ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+F32, F64 = ir.FloatType(), ir.DoubleType()
+
+
+def vector(element: ir.Type, lanes: int) -> ir.VectorType:
+    """Give the type of a vector."""
+    return ir.VectorType(element, lanes)
+
+
+def filled(element: ir.Type, lanes: int, value: float) -> ir.Constant:
+    """Give a vector that holds one constant in all lanes."""
+    return ir.Constant(vector(element, lanes), [value] * lanes)
+
+
+def splat(b: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
+    """Give a vector that holds one value in all lanes."""
+    kind = vector(value.type, lanes)
+    first = b.insert_element(ir.Constant(kind, ir.Undefined), value, I32(0))
+    return b.shuffle_vector(first, ir.Constant(kind, ir.Undefined), filled(I32, lanes, 0))
+
+
+def load(b: ir.IRBuilder, address: ir.Value, kind: ir.Type) -> ir.Value:
+    """Load from an address that need not be aligned."""
+    value = b.load(b.inttoptr(address, kind.as_pointer()))
+    value.align = 1
+    return value
+
+
+def store(b: ir.IRBuilder, value: ir.Value, address: ir.Value) -> None:
+    """Store to an address that need not be aligned."""
+    b.store(value, b.inttoptr(address, value.type.as_pointer())).align = 1
+
+
+def call(b: ir.IRBuilder, name: str, result: ir.Type, *operands: ir.Value) -> ir.Value:
+    """Call one of LLVM's own functions."""
+    declared = ir.FunctionType(result, [operand.type for operand in operands])
+    return b.call(cgutils.get_or_insert_function(b.module, declared, name), operands)
+
+
+def suffix(kind: ir.VectorType) -> str:
+    """Give LLVM's suffix for overloads of a vector type: ``v16i32``, ``v16f32``."""
+    scalar = {F32: "f32", F64: "f64"}.get(kind.element) or f"i{kind.element.width}"
+    return f"v{kind.count}{scalar}"
+
+
+def clamp(b: ir.IRBuilder, value: ir.Value, low: ir.Value, high: ir.Value) -> ir.Value:
+    """Bring integers between two ends."""
+    raised = call(b, f"llvm.smax.{suffix(value.type)}", value.type, value, low)
+    return call(b, f"llvm.smin.{suffix(value.type)}", value.type, raised, high)
+
+
+def clamped(b: ir.IRBuilder, x: ir.Value, low: ir.Value, high: ir.Value) -> ir.Value:
+    """Bring real numbers between two ends; NaN stays NaN, and at an end the end is taken, with its sign of zero."""
+    # Comparisons this way round let NaN through.
+    x = b.select(b.fcmp_ordered(">=", x, high), high, x)
+    return b.select(b.fcmp_ordered("<=", x, low), low, x)
+
+
+def round_away(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
+    """Round a vector of real numbers to integers, halves away from zero; exact, as ``x - trunc(x)`` is."""
+    kind, name = x.type, suffix(x.type)
+    whole = call(b, f"llvm.trunc.{name}", kind, x)
+    rest = call(b, f"llvm.fabs.{name}", kind, b.fsub(x, whole))
+    one = call(b, f"llvm.copysign.{name}", kind, filled(kind.element, kind.count, 1.0), x)
+    return b.select(b.fcmp_ordered(">=", rest, filled(kind.element, kind.count, 0.5)), b.fadd(whole, one), whole)
+
+
+ARGUMENTS = 9
+"""How many 64-bit integers a family of routines takes: which one of them, and eight operands."""
+
+Emit = Callable[[ir.IRBuilder, Sequence[ir.Value]], None]
+"""Writes a routine's body from its eight operands; the last block is left open."""
+
+
+def family(name: str, members: Mapping[int, Emit]) -> Callable[..., None]:
+    """Make a function of `ARGUMENTS` integers that numba's code can call.
+
+    Parameters
+    ----------
+    name : str
+        Unique among all families; names the functions in the machine code.
+    members : mapping of int to callable
+        The routines, by the number that chooses between them. Another number does nothing. Each becomes a function of
+        its own, so that LLVM gives it all the registers.
+
+    Returns
+    -------
+    callable
+        It must be a global of the module whose kernels call it: numba caches them only so.
+    """
+    signature = types.void(*[types.int64] * ARGUMENTS)
+    shape = ir.FunctionType(ir.VoidType(), [I64] * (ARGUMENTS - 1))
+
+    def member(module: ir.Module, number: int) -> ir.Function:
+        label = f"{name}_{number}"
+        function = module.globals.get(label)
+        if function is None:
+            function = ir.Function(module, shape, label)
+            # Kernels that call the same family share its members when they are linked.
+            function.linkage = "linkonce_odr"
+            function.attributes.add("noinline")
+            body = ir.IRBuilder(function.append_basic_block("entry"))
+            members[number](body, function.args)
+            body.ret_void()
+        return function
+
+    def generate(context: Any, b: ir.IRBuilder, _: Any, values: Sequence[ir.Value]) -> Any:
+        done = b.append_basic_block("done")
+        choice = b.switch(values[0], done)
+        for number in members:
+            block = b.append_basic_block(f"case_{number}")
+            choice.add_case(I64(number), block)
+            b.position_at_end(block)
+            b.call(member(b.module, number), values[1:])
+            b.branch(done)
+        b.position_at_end(done)
+        return context.get_dummy_value()
+
+    # numba counts the parameters of the function that it is given.
+    def typer(context: Any, number: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
+        return signature, generate
+
+    made: Callable[..., None] = intrinsic(typer)
+    return made

@@ -1,0 +1,118 @@
+"""Pooling: the largest number of each window, or the mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import llvmlite.ir as ir
+import numpy as np
+from numba.core import cgutils
+
+from ristretto.kernels.cpu import TIER
+from ristretto.kernels.jit import inner
+from ristretto.kernels.memory import copy_rows
+from ristretto.kernels.rows import TRIM, VIEW, ZERO, Row, load_line, place, store_line
+from ristretto.kernels.vector import F32, I8, I16, I64, family, load, store, vector
+
+WINDOW = np.dtype(
+    [
+        ("source", VIEW),
+        ("target", VIEW),
+        ("trim", TRIM),
+        *((f"{name}_{axis}", np.int64) for name in ("size", "stride", "pad", "in", "out") for axis in ("h", "w")),
+        ("channels", np.int64),
+    ],
+    align=True,
+)
+"""A job; `in` and `out` are the pixels of the pictures."""
+
+
+def _emit_larger(b: ir.IRBuilder, operands: Sequence[ir.Value], *, stored: ir.Type) -> None:
+    """Write the routine that takes the larger of two numbers: best, numbers, how many bytes each are long."""
+    best, numbers, count = operands[:3]
+    size = 4 if stored == F32 else stored.width // 8
+
+    def larger(at: ir.Value, kind: ir.VectorType) -> None:
+        old, new = (load(b, b.add(start, at), kind) for start in (best, numbers))
+        if stored == F32:
+            # NaN is the largest of all, as numpy has it.
+            better = b.or_(b.fcmp_ordered(">", new, old), b.fcmp_unordered("uno", new, new))
+        elif stored == I8 and TIER.offset:
+            better = b.icmp_unsigned(">", new, old)
+        else:
+            better = b.icmp_signed(">", new, old)
+        store(b, b.select(better, new, old), b.add(best, at))
+
+    done: ir.Value = I64(0)
+    for width in (TIER.registers // 8, 16, size):
+        # Whole registers, then what is left in shorter ones, then number by number.
+        pieces = b.udiv(b.sub(count, done), I64(width))
+        with cgutils.for_range(b, pieces) as loop:
+            larger(b.add(done, b.mul(loop.index, I64(width))), vector(stored, width // size))
+        done = b.add(done, b.mul(pieces, I64(width)))
+
+
+take_larger = family("larger", {i: partial(_emit_larger, stored=kind) for i, kind in enumerate((I8, I16, F32))})
+
+
+@inner
+def largest(job: Any, arena: int, line: int, image: int) -> None:
+    """Give the maximum of each window of one picture; both are stored alike.
+
+    At `line` there is room for a line of the picture.
+    """
+    source, target, storage = job.source, job.target, job.source.storage
+    pixel = job.channels << storage
+    whole = job.in_w * pixel
+    beside = source.pixel == pixel
+    for y in range(job.out_h):
+        top = max(y * job.stride_h - job.pad_h, 0)
+        bottom = min(y * job.stride_h - job.pad_h + job.size_h, job.in_h)
+        # The lines first: all their numbers lie side by side, so that many are compared at a time.
+        for i in range(top, bottom):
+            start = arena + place(source, image, i, 0)
+            if beside and i == top:
+                copy_rows(0, start, 0, line, 0, 1, whole, 0, 0)
+            elif beside:
+                take_larger(storage, line, start, whole, 0, 0, 0, 0, 0)
+            elif i == top:
+                copy_rows(0, start, source.pixel, line, pixel, job.in_w, pixel, 0, 0)
+            else:
+                for x in range(job.in_w):
+                    take_larger(storage, line + x * pixel, start + x * source.pixel, pixel, 0, 0, 0, 0, 0)
+        for x in range(job.out_w):
+            left = max(x * job.stride_w - job.pad_w, 0)
+            right = min(x * job.stride_w - job.pad_w + job.size_w, job.in_w)
+            best = arena + place(target, image, y, x)
+            copy_rows(0, line + left * pixel, 0, best, 0, 1, pixel, 0, 0)
+            for j in range(left + 1, right):
+                take_larger(storage, best, line + j * pixel, pixel, 0, 0, 0, 0, 0)
+
+
+@inner
+def mean(job: Any, arena: int, row: Row, total: Row, image: int) -> None:
+    """Give the mean of each window of one picture, over its pixels within the padded picture."""
+    channels = job.channels
+    for y in range(job.out_h):
+        top = y * job.stride_h - job.pad_h
+        bottom = min(top + job.size_h, job.in_h + job.pad_h)
+        for i in range(channels * job.out_w):
+            total[i] = ZERO
+        for i in range(max(top, 0), min(bottom, job.in_h)):
+            load_line(arena, job.source, image, i, row, channels, job.in_w)
+            for x in range(job.out_w):
+                left = x * job.stride_w - job.pad_w
+                right = min(left + job.size_w, job.in_w)
+                sums = total[x * channels : (x + 1) * channels]
+                for j in range(max(left, 0), right):
+                    numbers = row[j * channels : (j + 1) * channels]
+                    for c in range(channels):
+                        sums[c] += numbers[c]
+        for x in range(job.out_w):
+            left = x * job.stride_w - job.pad_w
+            pixels = np.float32((bottom - top) * (min(left + job.size_w, job.in_w + job.pad_w) - left))
+            for c in range(x * channels, (x + 1) * channels):
+                total[c] /= pixels
+        store_line(arena, job.target, job.trim, image, y, total, channels, job.out_w)

@@ -1,0 +1,95 @@
+"""Forms: what a layer does to stored pictures, as plain data that the compiled executor plans with.
+
+A layer type that has a form runs inside a compiled program, on codes where its numbers have a format; one without runs
+its own forward between programs. All but multiply-accumulates, which have a `Geometry`, are described here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Same:
+    """Every top is the bottom, number for number and place for place."""
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """``min(max(x, low), high)``, real units; a ReLU has no upper end."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """A function of one number, or with `by_channel` of one number and its channel: `Op.forward` on any shape."""
+
+    by_channel: bool = False
+
+
+@dataclass(frozen=True)
+class Window:
+    """The largest number of each window, or the mean over its pixels within the padded picture.
+
+    Parameters
+    ----------
+    mean : bool
+    size, stride, pad, counts : (down, across)
+        Every window holds a pixel of the picture.
+    """
+
+    mean: bool
+    size: Pair
+    stride: Pair
+    pad: Pair
+    counts: Pair
+
+
+@dataclass(frozen=True)
+class Join:
+    """Bottoms of one shape joined number by number, from the first to the last.
+
+    Parameters
+    ----------
+    operation : str
+        ``SUM``, ``PROD`` or ``MAX``.
+    factors : tuple of float
+        What each bottom is multiplied by before it is added.
+    """
+
+    operation: str
+    factors: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Channels of the bottoms, one bottom behind the other."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """``x * (k + alpha * (mean of squares)) ** -beta`` over `size` channels, or `size` by `size` pixels `within` one."""
+
+    within: bool
+    size: int
+    alpha: float
+    beta: float
+    k: float
+    factors: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    """From sums of squares, real units, to what the numbers in the middle are multiplied by."""
+
+    @property
+    def neighbours(self) -> int:
+        """How many numbers there are to a mean."""
+        return self.size**2 if self.within else self.size
+
+
+Form = Same | Clamp | Pointwise | Window | Join | Stack | Response
