@@ -20,8 +20,7 @@ settings.load_profile("ristretto")
 def _kernel_cache() -> Path:
     """Give a folder for compiled kernels that belongs to the kernels' present sources.
 
-    numba recompiles a kernel when its own file changes, not when a kernel that it inlines from another file does: a
-    test could pass on code that is gone.
+    Tests leave nothing beside the sources so, and a run on new ones does not look through what the old ones left.
     """
     digest = hashlib.sha256()
     for source in sorted((ROOT / "ristretto" / "kernels").rglob("*.py")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,16 +122,14 @@ def calibrate(
     found = {version: Accumulator() for version in versions}
     samplers = {layer.name: Sampler() for layer in layers}
     count = 0
-    for run in in_order(executor.run, batches, threads, progress):
-        count += 1
-        for version in versions:
-            value = run.kept[version]
-            if not np.isfinite(value).all():
-                name, _, top = version.rpartition(".")
-                raise ModelError(f"{top} is not finite for some picture", layer=name, hint="do weights and data fit?")
-            found[version].add(value)
-        for name, sampler in samplers.items():
-            sampler.add(run.kept[read[name]], run.kept[f"{name}.top0"])
+    with ThreadPoolExecutor(threads) as pool:
+        for run in in_order(executor.run, batches, threads, progress):
+            count += 1
+            # Each blob by itself, batch after batch: the result does not depend on who is first.
+            for _ in pool.map(lambda version, run=run: _add(found[version], version, run.kept[version]), versions):
+                pass
+            for name, sampler in samplers.items():
+                sampler.add(run.kept[read[name]], run.kept[f"{name}.top0"])
     if not count:
         raise DataError("no batch to calibrate with", hint="ask for at least one batch")
     spread = {version: accumulator.finish() for version, accumulator in found.items()}
@@ -153,6 +152,13 @@ def calibrate(
         count,
         source,
     )
+
+
+def _add(found: Accumulator, version: str, value: Array) -> None:
+    if not np.isfinite(value).all():
+        name, _, top = version.rpartition(".")
+        raise ModelError(f"{top} is not finite for some picture", layer=name, hint="do weights and data fit?")
+    found.add(value)
 
 
 def _rectified(net: Net, layer: Layer) -> bool:

@@ -57,6 +57,8 @@ class Executor(ABC):
         arithmetic: Arithmetic = EXACT,
         threads: int = 1,
     ) -> None:
+        # As the net has them: what spells sharing out may read one that nobody reads otherwise.
+        self.outputs = net.outputs
         self.net = SpellOutSharing(net.shapes(inputs), arithmetic)(net)
         self.shapes = self.net.shapes(inputs)
         self.inputs = {
@@ -101,7 +103,7 @@ class Executor(ABC):
             state.store(layer.name, layer.tops, tuple(np.asarray(batch[top], np.float32) for top in layer.tops))
         for step in self.steps:
             step.run(state)
-        outputs = {blob: state.blobs[blob] for blob in self.net.outputs}
+        outputs = {blob: state.blobs[blob] for blob in self.outputs}
         return Run(outputs, state.kept, state.companions)
 
 

@@ -17,4 +17,4 @@ class FloatExecutor(Executor):
     def plan(self) -> Sequence[Step]:
         """One onnxruntime session, and the layers that ONNX has no form for."""
         layers = [replace(layer, quant=None) for layer in self.net if not layer.op.is_data]
-        return segment(self.net, layers, self.shapes, self.keep, join_without_macs=True)
+        return segment(self.net, layers, self.shapes, self.keep, self.outputs)

@@ -89,7 +89,7 @@ class IntegerExecutor(Executor):
         if stretch.layers:
             inside = {layer.name for layer in stretch.layers}
             others = (layer for layer in self.net if layer.name not in inside)
-            wanted = {*self.net.outputs, *(blob for layer in others for blob in layer.bottoms)}
+            wanted = {*self.outputs, *(blob for layer in others for blob in layer.bottoms)}
             steps.append(ProgramStep(stretch.builder, wanted, self.arithmetic, self.threads))
         return steps + [step for apart in stretch.later for step in apart.steps]
 

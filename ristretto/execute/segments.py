@@ -8,17 +8,13 @@ from ristretto.execute.executor import Step
 from ristretto.execute.reference import ReferenceStep
 from ristretto.net import Layer, Net, Shape
 
-Piece = Step | Layer
-"""A step, or a float layer that is free to be joined with its neighbours."""
-
 
 def segment(
     net: Net,
-    pieces: Iterable[Piece],
+    layers: Iterable[Layer],
     shapes: Mapping[str, tuple[Shape, ...]],
     keep: frozenset[str],
-    *,
-    join_without_macs: bool,
+    outputs: Iterable[str],
 ) -> list[Step]:
     """Join float layers that stand side by side, and run each run of them in onnxruntime where it can be.
 
@@ -26,35 +22,30 @@ def segment(
     ----------
     net : Net
         Of one phase.
-    pieces : iterable of Step or Layer
-        In the net's order.
+    layers : iterable of Layer
+        Those that are run, in the net's order.
     shapes : mapping of str to tuple of shapes
         The shapes of every layer's tops.
     keep : frozenset of str
         Values to keep, as ``LAYER.topK``.
-    join_without_macs : bool
-        Whether a run without any multiply-accumulate goes to onnxruntime too. Between integer layers it does not:
-        there the reference forwards are the meaning of the net, to the last bit.
+    outputs : iterable of str
+        Blobs that are wanted at the end.
     """
     steps: list[Step] = []
     run: list[Layer] = []
+    ends = frozenset(outputs)
 
     def flush() -> None:
-        if run and (join_without_macs or any(layer.op.part is not None for layer in run)):
-            steps.append(_onnx_step(net, run, shapes, keep))
-        else:
-            steps.extend(ReferenceStep(layer) for layer in run)
+        if run:
+            steps.append(_onnx_step(net, run, shapes, keep, ends))
         run.clear()
 
-    for piece in pieces:
-        if not isinstance(piece, Layer):
-            flush()
-            steps.append(piece)
-        elif _has_onnx_form(net, piece, shapes):
-            run.append(piece)
+    for layer in layers:
+        if _has_onnx_form(net, layer, shapes):
+            run.append(layer)
         else:
             flush()
-            steps.append(ReferenceStep(piece))
+            steps.append(ReferenceStep(layer))
     flush()
     return steps
 
@@ -63,7 +54,13 @@ def _has_onnx_form(net: Net, layer: Layer, shapes: Mapping[str, tuple[Shape, ...
     return layer.op.onnx(net.bottom_shapes(net[layer.name], shapes)) is not None
 
 
-def _onnx_step(net: Net, run: Sequence[Layer], shapes: Mapping[str, tuple[Shape, ...]], keep: frozenset[str]) -> Step:
+def _onnx_step(
+    net: Net,
+    run: Sequence[Layer],
+    shapes: Mapping[str, tuple[Shape, ...]],
+    keep: frozenset[str],
+    outputs: frozenset[str],
+) -> Step:
     # onnx and onnxruntime take a third of a second to load; an integer net does without.
     from ristretto.execute.onnx_segment import OnnxStep
 
@@ -72,7 +69,7 @@ def _onnx_step(net: Net, run: Sequence[Layer], shapes: Mapping[str, tuple[Shape,
     before: dict[str, Shape] = {}
     for layer in net.layers[:first]:
         before.update(zip(layer.tops, shapes[layer.name], strict=False))
-    wanted = set(net.outputs)
+    wanted = set(outputs)
     for layer in net.layers[last + 1 :]:
         wanted.update(layer.bottoms)
     return OnnxStep(run, before, shapes, wanted, keep)

@@ -27,7 +27,7 @@ from ristretto.kernels import (
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.jit import cache_folder, is_cached
 from ristretto.kernels.multiply import SCRATCH
-from ristretto.kernels.power import _power_float32, _power_float64
+from ristretto.kernels.power import power_float32, power_float64
 
 TABLES = (
     *(multiply.MULTIPLY, depthwise.DEPTHWISE, move.MOVE, move.FRAME),
@@ -78,8 +78,8 @@ def _calls() -> Iterator[Call]:
         yield Call(minifloat.encode_minifloat, (x, codes, 3, 4))
         yield Call(minifloat.encode_power_of_two, (x, np.zeros(1, np.int16), -8, -1))
     yield Call(minifloat.decode_minifloat, (codes, single, 3, 4))
-    yield Call(_power_float32, (single, single, np.float32(1)))
-    yield Call(_power_float64, (double, double, 1.0))
+    yield Call(power_float32, (single, single, np.float32(1)))
+    yield Call(power_float64, (double, double, 1.0))
     yield Call(histogram.count, (single, 1.0, np.zeros(3, np.int64)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -13,29 +13,30 @@ from numba.core import cgutils
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.jit import inner
 from ristretto.kernels.memory import copy_rows
-from ristretto.kernels.multiply import finish
+from ristretto.kernels.multiply import SPLIT, clear, finish, widen
 from ristretto.kernels.tile import WORD, Operand, dot
-from ristretto.kernels.vector import F32, I8, I16, I32, I64, Emit, family, filled, load, store, vector
+from ristretto.kernels.vector import F32, I8, I16, I32, I64, family, filled, load, store, vector
 
 LANES = TIER.lanes
 
 
 def _emit(b: ir.IRBuilder, operands: Sequence[ir.Value], *, operand: Operand) -> None:
-    """Write the routine that makes the sums of one pixel.
+    """Write the routine that makes the sums of some pixels.
 
-    Its operands are: the address of the pixel's first channel; the addresses of the offsets of the window's places
-    (pairs of them, but for float32) and of the weights, ``[pair][channel]`` in words; how many pairs there are; the
-    addresses of the sums' first values and of the sums; how many vectors of channels there are.
+    Its operands are: the address of the first pixel's first channel, and the distance between pixels, bytes; the
+    addresses of the offsets of the window's places (two for each pair of weights, but for float32) and of the weights,
+    ``[pair][channel]`` in words; how many pairs there are; the addresses of the sums' first values and of the sums;
+    how many pixels and vectors of channels there are.
     """
-    source, offsets, weights, pairs, first, sums, vectors, _ = operands
+    source, distance, offsets, weights, pairs, first, sums, pixels, vectors = operands
     real = operand is Operand.FLOATS
     kind, size = vector(F32 if real else I32, LANES), I64(WORD * LANES)
-    stored = {Operand.BYTES: I8, Operand.PAIRS: I16, Operand.FLOATS: F32}[operand]
-    stored_size = I64({Operand.BYTES: 1, Operand.PAIRS: 2, Operand.FLOATS: 4}[operand] * LANES)
+    stored, bits = {Operand.BYTES: (I8, 8), Operand.PAIRS: (I16, 16), Operand.FLOATS: (F32, 32)}[operand]
     widen = b.sext if operand is Operand.BYTES and not TIER.offset else b.zext
-    with cgutils.for_range(b, vectors) as column:
+    with cgutils.for_range(b, pixels) as pixel, cgutils.for_range(b, vectors) as column:
         total = cgutils.alloca_once_value(b, load(b, b.add(first, b.mul(column.index, size)), kind))
-        here = b.add(source, b.mul(column.index, stored_size))
+        beside = b.mul(column.index, I64(bits // 8 * LANES))
+        here = b.add(b.add(source, b.mul(pixel.index, distance)), beside)
 
         def at(place: ir.Value, here: ir.Value = here) -> ir.Value:
             offset = load(b, b.add(offsets, b.mul(place, I64(8))), I64)
@@ -52,14 +53,11 @@ def _emit(b: ir.IRBuilder, operands: Sequence[ir.Value], *, operand: Operand) ->
                 x = b.or_(b.and_(low, filled(I32, LANES, 0xFFFF)), b.shl(high, filled(I32, LANES, 16)))
             kindred = Operand.FLOATS if real else Operand.PAIRS
             b.store(dot(b, TIER, kindred, b.load(total), x, w), total)
-        store(b, b.load(total), b.add(sums, b.mul(column.index, size)))
+        place = b.add(b.mul(pixel.index, vectors), column.index)
+        store(b, b.load(total), b.add(sums, b.mul(place, size)))
 
 
-def _routines() -> Mapping[int, Emit]:
-    return {operand.value: partial(_emit, operand=operand) for operand in Operand}
-
-
-sum_windows = family("depthwise", _routines())
+sum_windows = family("depthwise", {operand.value: partial(_emit, operand=operand) for operand in Operand})
 
 DEPTHWISE = np.dtype(
     [
@@ -67,7 +65,7 @@ DEPTHWISE = np.dtype(
         for name in (
             # As in `multiply.MULTIPLY`; words of weights for pairs of the window's places.
             *("source", "source_image", "source_line", "source_pixel", "lines", "width", "channels"),
-            *("operand", "offsets", "pairs", "weights", "first", "packed", "routine"),
+            *("operand", "offsets", "pairs", "weights", "low_weights", "first", "bias", "packed", "routine"),
             *("target", "target_image", "target_line", "target_pixel", "size"),
         )
     ]
@@ -76,19 +74,37 @@ DEPTHWISE = np.dtype(
 
 
 @inner
-def depthwise(job: Any, arena: int, scratch: int, image: int) -> None:
-    """Run a job on one picture; `scratch` has room for the sums of a pixel, and for its outputs."""
+def depthwise(job: Any, arena: int, scratch: int, room: int, image: int) -> None:
+    """Run a job on one picture; `scratch` has room for so many bytes."""
     vectors = -(-job.channels // LANES)
-    row = scratch + vectors * LANES * WORD
+    lanes = vectors * LANES
+    # A pixel needs its sums, those of 64 bits where weights are split, and its outputs where they must be cut.
+    step = max(1, min(room // (lanes * 16), job.width))
+    wide = scratch + step * lanes * WORD
+    whole_row = scratch + step * lanes * 3 * WORD
     for line in range(job.lines):
         source = arena + job.source + image * job.source_image + line * job.source_line
         target = arena + job.target + image * job.target_image + line * job.target_line
-        for _ in range(job.width):
-            sum_windows(job.operand, source, job.offsets, job.weights, job.pairs, job.first, scratch, vectors, 0)
-            if vectors * LANES == job.channels:
-                finish(job.routine, scratch, job.packed, target, 0, 1, vectors, 0, 0)
+        for start in range(0, job.width, step):
+            pixels = min(step, job.width - start)
+            begin, end = source + start * job.source_pixel, target + start * job.target_pixel
+            sums = scratch
+            sum_windows(
+                job.operand, begin, job.source_pixel, job.offsets, job.weights, job.pairs, job.first, scratch, pixels,
+                vectors,
+            )  # fmt: skip
+            if job.low_weights:
+                sums = wide
+                clear(wide, pixels * vectors)
+                widen(scratch, wide, SPLIT, pixels * vectors)
+                sum_windows(
+                    job.operand, begin, job.source_pixel, job.offsets, job.low_weights, job.pairs, job.first, scratch,
+                    pixels, vectors,
+                )  # fmt: skip
+                widen(scratch, wide, 0, pixels * vectors)
+            if lanes == job.channels:
+                finish(job.routine, sums, job.packed, end, job.target_pixel, pixels, vectors, job.bias)
             else:
-                finish(job.routine, scratch, job.packed, row, 0, 1, vectors, 0, 0)
-                copy_rows(0, row, 0, target, 0, 1, job.channels * job.size, 0, 0)
-            source += job.source_pixel
-            target += job.target_pixel
+                row = lanes * job.size
+                finish(job.routine, sums, job.packed, whole_row, row, pixels, vectors, job.bias)
+                copy_rows(whole_row, row, end, job.target_pixel, pixels, job.channels * job.size)

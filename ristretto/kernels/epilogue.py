@@ -201,7 +201,7 @@ def emit_integer(b: ir.IRBuilder, operands: Sequence[ir.Value], *, start: Sums, 
     full : bool
         Whether there is a second stage, or halves go to even.
     """
-    sums, packed, out, distance, rows, vectors, bias, _ = operands
+    sums, packed, out, distance, rows, vectors, bias = operands
     integer, lanes = I32 if start is Sums.NARROW else I64, TIER.lanes
     size = I64(integer.width // 8 * lanes)
     offset = filled(stored, lanes, TIER.offset if stored == I8 else 0)
@@ -249,7 +249,7 @@ def pack_real(stages: Sequence[RealStage], low: float, high: float) -> NDArray[n
 
 def emit_real(b: ir.IRBuilder, operands: Sequence[ir.Value], *, half_even: bool) -> None:
     """Write the routine that trims sums in float32 where a stage is active; its operands are those of integers."""
-    sums, packed, out, distance, rows, vectors, _, _ = operands
+    sums, packed, out, distance, rows, vectors, _ = operands
     lanes = TIER.lanes
     kind, size = vector(F32, lanes), I64(WORD * lanes)
 
@@ -286,7 +286,7 @@ def emit_widening(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
 
     Its operands are: the addresses of both, the shift in bits, and how many vectors there are.
     """
-    narrow, wide, shift, vectors = operands[:4]
+    narrow, wide, shift, vectors = operands
     lanes = TIER.lanes
     by = splat(b, shift, lanes)
     with cgutils.for_range(b, vectors) as loop:
@@ -298,12 +298,11 @@ def emit_widening(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
 
 def emit_clearing(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
     """Write the routine that sets wide sums to zero; its operands are their address and how many vectors there are."""
-    with cgutils.for_range(b, operands[1]) as loop:
-        store(b, filled(I64, TIER.lanes, 0), b.add(operands[0], b.mul(loop.index, I64(8 * TIER.lanes))))
+    wide, vectors = operands
+    with cgutils.for_range(b, vectors) as loop:
+        store(b, filled(I64, TIER.lanes, 0), b.add(wide, b.mul(loop.index, I64(8 * TIER.lanes))))
 
 
-WIDENING, CLEARING = 100, 101
-"""The numbers of the routines that add narrow sums to wide ones, and set these to zero."""
 REAL, REAL_HALF_EVEN = 90, 91
 
 
@@ -313,7 +312,7 @@ def number(start: Sums, bits: int, *, full: bool) -> int:
 
 
 def routines() -> Mapping[int, Emit]:
-    """Give all routines, by number."""
+    """Give the routines that make of sums what is stored, by number."""
     made: dict[int, Emit] = {
         number(start, stored.width, full=full): partial(emit_integer, start=start, stored=stored, full=full)
         for start in Sums
@@ -321,5 +320,4 @@ def routines() -> Mapping[int, Emit]:
         for full in (False, True)
     }
     made[REAL], made[REAL_HALF_EVEN] = (partial(emit_real, half_even=half_even) for half_even in (False, True))
-    made[WIDENING], made[CLEARING] = emit_widening, emit_clearing
     return made

@@ -17,7 +17,8 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import llvmlite
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.registry import cpu_target
 
 from ristretto.kernels.cpu import TIER
 
@@ -40,7 +41,21 @@ STAMP = _stamp()
 
 
 class StampedCache(FunctionCache):  # type: ignore[misc]  # numba has no types
-    """numba's cache of one function, keyed by the state of all kernels as well."""
+    """numba's cache of one function, in files of its own for each state of the kernels and each processor.
+
+    numba would keep all states in one index, where two processes of different states that save at the same moment
+    could each take the other's code for its own.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        processor = repr(cpu_target.target_context.codegen().magic_tuple())
+        state = hashlib.sha256(f"{STAMP} {processor}".encode()).hexdigest()[:16]
+        self._cache_file = IndexDataCacheFile(
+            cache_path=self._cache_path,
+            filename_base=f"{self._impl.filename_base}-{state}",
+            source_stamp=self._impl.locator.get_source_stamp(),
+        )
 
     def _index_key(self, signature: Any, codegen: Any) -> Any:
         return (*super()._index_key(signature, codegen), STAMP)

@@ -10,11 +10,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ristretto.kernels.vector import I8, I64, family
+from ristretto.kernels.vector import I8, I64, routine
 
 
 def _emit_copy(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
-    source, source_step, target, target_step, rows, size, _, _ = operands
+    source, source_step, target, target_step, rows, size = operands
     pointer = I8.as_pointer()
     with cgutils.for_range(b, rows) as loop:
         begin = b.inttoptr(b.add(source, b.mul(loop.index, source_step)), pointer)
@@ -22,8 +22,8 @@ def _emit_copy(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
         cgutils.raw_memcpy(b, end, begin, size, I64(1))
 
 
-copy_rows = family("copy", {0: _emit_copy})
-"""Copies rows of bytes: 0, source, its step, target, its step, rows, bytes of a row."""
+copy_rows = routine("copy", _emit_copy)
+"""Copies rows of bytes: source, its step, target, its step, rows, bytes of a row."""
 
 
 @intrinsic  # type: ignore[untyped-decorator]  # numba has no types

@@ -13,7 +13,7 @@ from numba.core import cgutils
 from ristretto.kernels.jit import inner
 from ristretto.kernels.memory import floats_at
 from ristretto.kernels.rows import TRIM, VIEW, Row, load_line, store_line
-from ristretto.kernels.vector import I8, family
+from ristretto.kernels.vector import I8, routine
 
 INSIDE = -1
 """Stands for the number of an outside array where both ends are within the arena."""
@@ -72,11 +72,11 @@ FRAME = np.dtype([(name, np.int64) for name in ("start", "image", "line", "lines
 
 
 def _emit_fill(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
-    start, size, value = operands[:3]
+    start, size, value = operands
     cgutils.memset(b, b.inttoptr(start, I8.as_pointer()), size, b.trunc(value, I8))
 
 
-fill = family("fill", {0: _emit_fill})
+fill = routine("fill", _emit_fill)
 
 
 @inner
@@ -84,9 +84,9 @@ def frame(job: Any, arena: int, image: int) -> None:
     """Fill the rim of one picture with what zero is stored as."""
     start = arena + job.start + image * job.image
     band = job.above * job.line
-    fill(0, start, band, job.value, 0, 0, 0, 0, 0)
-    fill(0, start + job.lines * job.line - band, band, job.value, 0, 0, 0, 0, 0)
+    fill(start, band, job.value)
+    fill(start + job.lines * job.line - band, band, job.value)
     right = job.left + job.inside
     for line in range(job.above, job.lines - job.above):
-        fill(0, start + line * job.line, job.left, job.value, 0, 0, 0, 0, 0)
-        fill(0, start + line * job.line + right, job.line - right, job.value, 0, 0, 0, 0, 0)
+        fill(start + line * job.line, job.left, job.value)
+        fill(start + line * job.line + right, job.line - right, job.value)

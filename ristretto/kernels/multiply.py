@@ -8,14 +8,15 @@ import numpy as np
 
 from ristretto.kernels import epilogue, tile
 from ristretto.kernels.cpu import TIER
-from ristretto.kernels.epilogue import CLEARING, WIDENING
+from ristretto.kernels.epilogue import emit_clearing, emit_widening
 from ristretto.kernels.jit import inner
 from ristretto.kernels.memory import copy_rows
 from ristretto.kernels.tile import TILES_OF_AN_OPERAND, WORD
-from ristretto.kernels.vector import family
+from ristretto.kernels.vector import family, routine
 
 multiply_tile = family("tile", tile.tiles())
 finish = family("epilogue", epilogue.routines())
+widen, clear = routine("widen", emit_widening), routine("clear", emit_clearing)
 
 HEIGHTS = tuple(height for height, _ in TIER.tiles)
 WIDTHS = tuple(vectors for _, vectors in TIER.tiles)
@@ -80,7 +81,7 @@ def multiply(job: Any, arena: int, image: int, images: int) -> None:
         job.target_pixel,
     )
     offsets, runs, words, wide = job.offsets, job.runs, job.words, job.wide
-    packed, routine, size, vectors, lines = job.packed, job.routine, job.size, job.vectors, job.lines
+    packed, finishing, size, vectors, lines = job.packed, job.routine, job.size, job.vectors, job.lines
     if job.across:
         width = images
     else:
@@ -110,11 +111,11 @@ def multiply(job: Any, arena: int, image: int, images: int) -> None:
                     else:
                         multiply_tile(which, begin, source_pixel, offsets, runs, words, weights, first, sums)
                     if outputs == lanes:
-                        finish(routine, sums, packed, end, target_pixel, height, vectors, bias, 0)
+                        finish(finishing, sums, packed, end, target_pixel, height, vectors, bias)
                     else:
                         # What lies beyond the last output belongs to others: the row is made apart and cut.
-                        finish(routine, sums, packed, whole_row, row, height, vectors, bias, 0)
-                        copy_rows(0, whole_row, row, end, target_pixel, height, outputs * size, 0, 0)
+                        finish(finishing, sums, packed, whole_row, row, height, vectors, bias)
+                        copy_rows(whole_row, row, end, target_pixel, height, outputs * size)
 
 
 @inner
@@ -123,7 +124,7 @@ def _wide_sums(job: Any, which: int, height: int, panel: int, arena: int, source
     vectors = height * job.vectors
     row = job.words * job.vectors * LANES * WORD
     narrow, wide = arena + NARROW_SUMS, arena + WIDE_SUMS
-    finish(CLEARING, wide, vectors, 0, 0, 0, 0, 0, 0)
+    clear(wide, vectors)
     for half in range(2 if job.low_weights else 1):
         weights = (job.weights if half == 0 else job.low_weights) + panel * job.panel
         shift = SPLIT if job.low_weights and half == 0 else 0
@@ -133,4 +134,4 @@ def _wide_sums(job: Any, which: int, height: int, panel: int, arena: int, source
                 which, source, job.source_pixel, job.offsets + 8 * run, runs, job.words, weights + run * row, zeros,
                 narrow,
             )  # fmt: skip
-            finish(WIDENING, narrow, wide, shift, vectors, 0, 0, 0, 0)
+            widen(narrow, wide, shift, vectors)

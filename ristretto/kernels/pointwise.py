@@ -9,7 +9,7 @@ from numba import carray
 
 from ristretto.kernels.jit import inner
 from ristretto.kernels.memory import floats_at
-from ristretto.kernels.rows import BYTES, OFFSET, TRIM, VIEW, Arena, Row, load_line, place, store_line
+from ristretto.kernels.rows import BYTES, OFFSET, TRIM, VIEW, Arena, Row, load_line, pixels_at_a_time, place, store_line
 
 SUM, PRODUCT, MAXIMUM = 0, 1, 2
 MOST_BOTTOMS = 8
@@ -31,18 +31,20 @@ JOIN = np.dtype(
 @inner
 def join(job: Any, arena: int, row: Row, total: Row, image: int) -> None:
     """Join the blobs of one picture, from the first to the last."""
-    count = job.channels * job.pixels
+    channels, step = job.channels, pixels_at_a_time(job.channels)
     for line in range(job.lines):
-        for k in range(job.bottoms):
-            target = total if k == 0 else row
-            load_line(arena, job.sources[k], image, line, target, job.channels, job.pixels)
-            factor = job.factors[k]
-            if job.operation == SUM and factor != 1:
-                for i in range(count):
-                    target[i] *= factor
-            if k > 0:
-                _join(total, row, count, job.operation)
-        store_line(arena, job.target, job.trim, image, line, total, job.channels, job.pixels)
+        for first in range(0, job.pixels, step):
+            pixels = min(step, job.pixels - first)
+            for k in range(job.bottoms):
+                target = total if k == 0 else row
+                load_line(arena, job.sources[k], image, line, target, channels, pixels, first)
+                factor = job.factors[k]
+                if job.operation == SUM and factor != 1:
+                    for i in range(channels * pixels):
+                        target[i] *= factor
+                if k > 0:
+                    _join(total, row, channels * pixels, job.operation)
+            store_line(arena, job.target, job.trim, image, line, total, channels, pixels, first)
 
 
 @inner

@@ -113,17 +113,19 @@ def power(x: NDArray[Any], out: NDArray[Any], exponent: float) -> None:
     differs in one of 14, and from one processor to the next.
     """
     if x.dtype == np.float32:
-        _power_float32(x, out, np.float32(exponent))
+        power_float32(x, out, np.float32(exponent))
     else:
-        _power_float64(x, out, exponent)
+        power_float64(x, out, exponent)
 
 
 @kernel
-def _power_float32(x: NDArray[np.float32], out: NDArray[np.float32], exponent: np.float32) -> None:
+def power_float32(x: NDArray[np.float32], out: NDArray[np.float32], exponent: np.float32) -> None:
+    """Raise float32 numbers."""
     raise_row(x, out, x.size, exponent)
 
 
 @kernel
-def _power_float64(x: NDArray[np.float64], out: NDArray[np.float64], exponent: float) -> None:
+def power_float64(x: NDArray[np.float64], out: NDArray[np.float64], exponent: float) -> None:
+    """Raise float64 numbers, as the C library does."""
     for i in range(x.size):
         out[i] = x[i] ** exponent

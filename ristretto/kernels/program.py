@@ -82,7 +82,7 @@ def run(
                 if kind == MULTIPLY:
                     multiply(jobs[0][index], arena, image, count)
                 elif kind == DEPTHWISE:
-                    depthwise(jobs[1][index], arena, arena + SCRATCH, image)
+                    depthwise(jobs[1][index], arena, arena + SCRATCH, 4 * ROWS * row_size, image)
                 elif kind == MOVE:
                     move(jobs[2][index], arena, row, outside, image, first + image)
                 elif kind == FRAME:

@@ -10,7 +10,7 @@ from numba import carray
 from ristretto.kernels.jit import inner
 from ristretto.kernels.memory import floats_at
 from ristretto.kernels.power import raise_row
-from ristretto.kernels.rows import TRIM, VIEW, ZERO, Row, load_line, store_line
+from ristretto.kernels.rows import TRIM, VIEW, ZERO, Row, load_line, pixels_at_a_time, store_line
 
 RESPONSE = np.dtype(
     [
@@ -31,19 +31,22 @@ RESPONSE = np.dtype(
 @inner
 def respond(job: Any, arena: int, row: Row, squares: Row, total: Row, image: int) -> None:
     """Normalize one picture; a scratch row has room for a line with as much beside each pixel as the job reaches."""
-    channels, pixels, count = job.channels, job.pixels, job.channels * job.pixels
+    channels = job.channels
     # Sums of squares are on the grid of codes where a table is at hand, else in real units.
     unit = job.codes if job.table else np.float32(1)
+    step = job.pixels if job.within else min(pixels_at_a_time(channels), job.pixels)
     for line in range(job.lines):
-        for i in range(count):
-            total[i] = ZERO
-        if job.within:
-            _sum_within(job, arena, row, squares, total, image, line, unit)
-        load_line(arena, job.source, image, line, row, channels, pixels)
-        if not job.within:
-            _sum_across(job, row, squares, total, unit)
-        _multiply(job, row, total, count)
-        store_line(arena, job.target, job.trim, image, line, row, channels, pixels)
+        for first in range(0, job.pixels, step):
+            pixels = min(step, job.pixels - first)
+            for i in range(channels * pixels):
+                total[i] = ZERO
+            if job.within:
+                _sum_within(job, arena, row, squares, total, image, line, unit)
+            load_line(arena, job.source, image, line, row, channels, pixels, first)
+            if not job.within:
+                _sum_across(job, row, squares, total, pixels, unit)
+            _multiply(job, row, total, channels * pixels)
+            store_line(arena, job.target, job.trim, image, line, row, channels, pixels, first)
 
 
 @inner
@@ -64,12 +67,12 @@ def _sum_within(
 
 
 @inner
-def _sum_across(job: Any, row: Row, squares: Row, total: Row, unit: np.float32) -> None:
+def _sum_across(job: Any, row: Row, squares: Row, total: Row, pixels: int, unit: np.float32) -> None:
     """Add up squares of the channels around each channel, from the first to the last."""
     channels, reach = job.channels, job.reach
     for i in range(reach):
         squares[i] = squares[reach + channels + i] = ZERO
-    for pixel in range(job.pixels):
+    for pixel in range(pixels):
         numbers = row[pixel * channels : (pixel + 1) * channels]
         sums = total[pixel * channels : (pixel + 1) * channels]
         for c in range(channels):

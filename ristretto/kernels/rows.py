@@ -7,7 +7,7 @@ computes, and stores the row trimmed. So each computation is written once, and i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,13 +26,13 @@ from ristretto.kernels.vector import (
     I16,
     I32,
     I64,
-    Emit,
     call,
     clamped,
     family,
     filled,
     load,
     round_away,
+    routine,
     splat,
     store,
     suffix,
@@ -48,6 +48,8 @@ STORED = (I8, I16, F32)
 
 OFFSET = TIER.offset
 ZERO = np.float32(0)
+MOST_AT_A_TIME = 2048
+"""Numbers in a row of scratch that is gone through several times: 8 KiB, of which three rows fit the first cache."""
 
 VIEW = np.dtype(
     [
@@ -81,10 +83,6 @@ def place(view: Any, image: int, line: int, pixel: int) -> int:
     return start
 
 
-LOAD, TRIM_AWAY, TRIM_EVEN, CLAMP, STORE = 0, 10, 11, 12, 20
-"""The numbers of the routines below; those that load and store are followed by one for each storage."""
-
-
 def _each(b: ir.IRBuilder, count: ir.Value, body: Callable[[ir.Value, int], None], lanes: int = TIER.lanes) -> None:
     """Write a loop over numbers, whole vectors first, then one by one."""
     vectors = b.udiv(count, I64(lanes))
@@ -102,7 +100,7 @@ def _real(b: ir.IRBuilder, bits: ir.Value, lanes: int) -> ir.Value:
 
 def _emit_load(b: ir.IRBuilder, operands: Sequence[ir.Value], *, storage: int) -> None:
     """Write the routine that loads numbers in real units: source, row, count, bits of the step."""
-    source, row, count, step = operands[:4]
+    source, row, count, step = operands
 
     def body(first: ir.Value, lanes: int) -> None:
         x = load(b, b.add(source, b.mul(first, I64(SIZES[storage]))), vector(STORED[storage], lanes))
@@ -123,6 +121,8 @@ def _emit_trim(b: ir.IRBuilder, operands: Sequence[ir.Value], *, half_even: bool
     word that is set where a number is NaN and should be a code.
     """
     row, count, scale, step, low, high, coded, flag = operands
+    # In a register until the end: a word in memory would be waited for at every vector.
+    seen = cgutils.alloca_once_value(b, ir.Constant(ir.IntType(1), 0))
 
     def body(first: ir.Value, lanes: int) -> None:
         kind = vector(F32, lanes)
@@ -133,20 +133,21 @@ def _emit_trim(b: ir.IRBuilder, operands: Sequence[ir.Value], *, half_even: bool
         with b.if_else(b.icmp_signed("!=", coded, I64(0))) as (codes, reals):
             with codes:
                 missing = b.bitcast(b.fcmp_unordered("uno", x, x), ir.IntType(lanes))
-                some = b.zext(b.icmp_unsigned("!=", missing, missing.type(0)), I64)
-                word = b.inttoptr(flag, I64.as_pointer())
-                b.store(b.or_(b.load(word), some), word)
+                some = b.icmp_unsigned("!=", missing, missing.type(0))
+                b.store(b.or_(b.load(seen), some), seen)
                 store(b, x, address)
             with reals:
                 # There is one zero, as among the codes.
                 store(b, b.fadd(b.fmul(x, _real(b, step, lanes)), filled(F32, lanes, 0.0)), address)
 
     _each(b, count, body)
+    with b.if_then(b.load(seen)):
+        b.store(I64(1), b.inttoptr(flag, I64.as_pointer()))
 
 
 def _emit_clamp(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
     """Write the routine that brings numbers between two ends: row, count, the bits of the ends."""
-    row, count, low, high = operands[:4]
+    row, count, low, high = operands
 
     def body(first: ir.Value, lanes: int) -> None:
         address = b.add(row, b.mul(first, I64(4)))
@@ -158,7 +159,7 @@ def _emit_clamp(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
 
 def _emit_store(b: ir.IRBuilder, operands: Sequence[ir.Value], *, storage: int) -> None:
     """Write the routine that stores a row as it is: row, target, count."""
-    row, target, count = operands[:3]
+    row, target, count = operands
 
     def body(first: ir.Value, lanes: int) -> None:
         x = load(b, b.add(row, b.mul(first, I64(4))), vector(F32, lanes))
@@ -172,51 +173,50 @@ def _emit_store(b: ir.IRBuilder, operands: Sequence[ir.Value], *, storage: int) 
     _each(b, count, body)
 
 
-def _routines() -> Mapping[int, Emit]:
-    made: dict[int, Emit] = {TRIM_AWAY: partial(_emit_trim, half_even=False), CLAMP: _emit_clamp}
-    made[TRIM_EVEN] = partial(_emit_trim, half_even=True)
-    for storage in (BYTES, SHORTS, REALS):
-        made[LOAD + storage] = partial(_emit_load, storage=storage)
-        made[STORE + storage] = partial(_emit_store, storage=storage)
-    return made
-
-
-row_routine = family("row", _routines())
+STORAGES = (BYTES, SHORTS, REALS)
+load_row = family("load", {storage: partial(_emit_load, storage=storage) for storage in STORAGES})
+store_row = family("store", {storage: partial(_emit_store, storage=storage) for storage in STORAGES})
+trim_row = family("trim", {half_even: partial(_emit_trim, half_even=bool(half_even)) for half_even in (0, 1)})
+clamp_row = routine("clamp", _emit_clamp)
 
 
 @inner
-def load_line(arena: int, view: Any, image: int, line: int, row: Row, channels: int, pixels: int) -> None:
-    """Load a line of a picture in real units, a pixel's channels side by side."""
-    start, step = arena + place(view, image, line, 0), np.int64(bits_of(view.step))
+def load_line(
+    arena: int, view: Any, image: int, line: int, row: Row, channels: int, pixels: int, first: int = 0
+) -> None:
+    """Load pixels of a line in real units, from the `first` one on, a pixel's channels side by side."""
+    start, step = arena + place(view, image, line, first), np.int64(bits_of(view.step))
     to = row.ctypes.data
     if view.pixel == channels << view.storage:
-        row_routine(LOAD + view.storage, start, to, channels * pixels, step, 0, 0, 0, 0)
+        load_row(view.storage, start, to, channels * pixels, step)
     else:
         for pixel in range(pixels):
-            row_routine(
-                LOAD + view.storage, start + pixel * view.pixel, to + 4 * pixel * channels, channels, step, 0, 0, 0, 0
-            )
+            load_row(view.storage, start + pixel * view.pixel, to + 4 * pixel * channels, channels, step)
 
 
 @inner
-def store_line(arena: int, view: Any, trim: Any, image: int, line: int, row: Row, channels: int, pixels: int) -> None:
-    """Trim a line of a picture and store it; `row` is overwritten.
+def store_line(
+    arena: int, view: Any, trim: Any, image: int, line: int, row: Row, channels: int, pixels: int, first: int = 0
+) -> None:
+    """Trim pixels of a line and store them, from the `first` one on; `row` is overwritten.
 
     Where a number is NaN and has no code to be stored as, the word at `NAN_FLAG` is set.
     """
-    start, begin = arena + place(view, image, line, 0), row.ctypes.data
+    start, begin, count = arena + place(view, image, line, first), row.ctypes.data, channels * pixels
     low, high = np.int64(bits_of(trim.low)), np.int64(bits_of(trim.high))
     if trim.active:
-        row_routine(
-            TRIM_EVEN if trim.half_even else TRIM_AWAY, begin, channels * pixels, np.int64(bits_of(trim.scale)),
-            np.int64(bits_of(trim.step)), low, high, view.storage != REALS, arena + NAN_FLAG,
-        )  # fmt: skip
+        scale, step = np.int64(bits_of(trim.scale)), np.int64(bits_of(trim.step))
+        trim_row(trim.half_even, begin, count, scale, step, low, high, view.storage != REALS, arena + NAN_FLAG)
     elif trim.bounded:
-        row_routine(CLAMP, begin, channels * pixels, low, high, 0, 0, 0, 0)
+        clamp_row(begin, count, low, high)
     if view.pixel == channels << view.storage:
-        row_routine(STORE + view.storage, begin, start, channels * pixels, 0, 0, 0, 0, 0)
+        store_row(view.storage, begin, start, count)
     else:
         for pixel in range(pixels):
-            row_routine(
-                STORE + view.storage, begin + 4 * pixel * channels, start + pixel * view.pixel, channels, 0, 0, 0, 0, 0
-            )
+            store_row(view.storage, begin + 4 * pixel * channels, start + pixel * view.pixel, channels)
+
+
+@inner
+def pixels_at_a_time(channels: int) -> int:
+    """Give how many pixels a kernel does in one go, so that its rows stay in the first cache."""
+    return max(1, MOST_AT_A_TIME // channels)

@@ -81,59 +81,75 @@ def round_away(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     return b.select(b.fcmp_ordered(">=", rest, filled(kind.element, kind.count, 0.5)), b.fadd(whole, one), whole)
 
 
-ARGUMENTS = 9
-"""How many 64-bit integers a family of routines takes: which one of them, and eight operands."""
-
 Emit = Callable[[ir.IRBuilder, Sequence[ir.Value]], None]
-"""Writes a routine's body from its eight operands; the last block is left open."""
+"""Writes a routine's body from its operands; the last block is left open."""
+
+
+def emit_call(b: ir.IRBuilder, name: str, emit: Emit, operands: Sequence[ir.Value]) -> None:
+    """Call a routine, which is written where the module does not have it yet."""
+    function = b.module.globals.get(name)
+    if function is None:
+        function = ir.Function(b.module, ir.FunctionType(ir.VoidType(), [I64] * len(operands)), name)
+        # Kernels that call the same routine share it when they are linked.
+        function.linkage = "linkonce_odr"
+        function.attributes.add("noinline")
+        body = ir.IRBuilder(function.append_basic_block("entry"))
+        emit(body, function.args)
+        body.ret_void()
+    b.call(function, operands)
 
 
 def family(name: str, members: Mapping[int, Emit]) -> Callable[..., None]:
-    """Make a function of `ARGUMENTS` integers that numba's code can call.
+    """Make a function that numba's code can call with a number, and operands that are 64-bit integers.
 
     Parameters
     ----------
     name : str
         Unique among all families; names the functions in the machine code.
     members : mapping of int to callable
-        The routines, by the number that chooses between them. Another number does nothing. Each becomes a function of
-        its own, so that LLVM gives it all the registers.
+        The routines, by the number that chooses between them; all take as many operands. Another number does nothing.
+        Each becomes a function of its own, so that LLVM gives it all the registers.
 
     Returns
     -------
     callable
         It must be a global of the module whose kernels call it: numba caches them only so.
     """
-    signature = types.void(*[types.int64] * ARGUMENTS)
-    shape = ir.FunctionType(ir.VoidType(), [I64] * (ARGUMENTS - 1))
 
-    def member(module: ir.Module, number: int) -> ir.Function:
-        label = f"{name}_{number}"
-        function = module.globals.get(label)
-        if function is None:
-            function = ir.Function(module, shape, label)
-            # Kernels that call the same family share its members when they are linked.
-            function.linkage = "linkonce_odr"
-            function.attributes.add("noinline")
-            body = ir.IRBuilder(function.append_basic_block("entry"))
-            members[number](body, function.args)
-            body.ret_void()
-        return function
+    def typer(context: Any, number: Any, *operands: Any) -> Any:
+        count = len(operands)
+        signature = types.void(types.int64, types.StarArgTuple((types.int64,) * count))
 
-    def generate(context: Any, b: ir.IRBuilder, _: Any, values: Sequence[ir.Value]) -> Any:
-        done = b.append_basic_block("done")
-        choice = b.switch(values[0], done)
-        for number in members:
-            block = b.append_basic_block(f"case_{number}")
-            choice.add_case(I64(number), block)
-            b.position_at_end(block)
-            b.call(member(b.module, number), values[1:])
-            b.branch(done)
-        b.position_at_end(done)
-        return context.get_dummy_value()
+        def generate(context: Any, b: ir.IRBuilder, _: Any, values: Sequence[ir.Value]) -> Any:
+            given = [b.extract_value(values[1], i) for i in range(count)]
+            done = b.append_basic_block("done")
+            choice = b.switch(values[0], done)
+            for number in members:
+                block = b.append_basic_block(f"case_{number}")
+                choice.add_case(I64(number), block)
+                b.position_at_end(block)
+                emit_call(b, f"{name}_{number}", members[number], given)
+                b.branch(done)
+            b.position_at_end(done)
+            return context.get_dummy_value()
 
-    # numba counts the parameters of the function that it is given.
-    def typer(context: Any, number: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
+        return signature, generate
+
+    made: Callable[..., None] = intrinsic(typer)
+    return made
+
+
+def routine(name: str, emit: Emit) -> Callable[..., None]:
+    """Make a function that numba's code can call with operands that are 64-bit integers; a `family` of one."""
+
+    def typer(context: Any, *operands: Any) -> Any:
+        count = len(operands)
+        signature = types.void(types.StarArgTuple((types.int64,) * count))
+
+        def generate(context: Any, b: ir.IRBuilder, _: Any, values: Sequence[ir.Value]) -> Any:
+            emit_call(b, name, emit, [b.extract_value(values[0], i) for i in range(count)])
+            return context.get_dummy_value()
+
         return signature, generate
 
     made: Callable[..., None] = intrinsic(typer)

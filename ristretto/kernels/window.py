@@ -31,7 +31,7 @@ WINDOW = np.dtype(
 
 def _emit_larger(b: ir.IRBuilder, operands: Sequence[ir.Value], *, stored: ir.Type) -> None:
     """Write the routine that takes the larger of two numbers: best, numbers, how many bytes each are long."""
-    best, numbers, count = operands[:3]
+    best, numbers, count = operands
     size = 4 if stored == F32 else stored.width // 8
 
     def larger(at: ir.Value, kind: ir.VectorType) -> None:
@@ -74,21 +74,21 @@ def largest(job: Any, arena: int, line: int, image: int) -> None:
         for i in range(top, bottom):
             start = arena + place(source, image, i, 0)
             if beside and i == top:
-                copy_rows(0, start, 0, line, 0, 1, whole, 0, 0)
+                copy_rows(start, 0, line, 0, 1, whole)
             elif beside:
-                take_larger(storage, line, start, whole, 0, 0, 0, 0, 0)
+                take_larger(storage, line, start, whole)
             elif i == top:
-                copy_rows(0, start, source.pixel, line, pixel, job.in_w, pixel, 0, 0)
+                copy_rows(start, source.pixel, line, pixel, job.in_w, pixel)
             else:
                 for x in range(job.in_w):
-                    take_larger(storage, line + x * pixel, start + x * source.pixel, pixel, 0, 0, 0, 0, 0)
+                    take_larger(storage, line + x * pixel, start + x * source.pixel, pixel)
         for x in range(job.out_w):
             left = max(x * job.stride_w - job.pad_w, 0)
             right = min(x * job.stride_w - job.pad_w + job.size_w, job.in_w)
             best = arena + place(target, image, y, x)
-            copy_rows(0, line + left * pixel, 0, best, 0, 1, pixel, 0, 0)
+            copy_rows(line + left * pixel, 0, best, 0, 1, pixel)
             for j in range(left + 1, right):
-                take_larger(storage, best, line + j * pixel, pixel, 0, 0, 0, 0, 0)
+                take_larger(storage, best, line + j * pixel, pixel)
 
 
 @inner

@@ -64,18 +64,18 @@ class LRN(Op):
         """Average the squares, then scale."""
         x = bottoms[0]
         squares = x * x
+        # No further than there is anything to add up: a prototxt may ask for any size.
         if self.within_channel:
-            reach = self.local_size // 2
+            reach = min(self.local_size // 2, max(x.shape[2:]) - 1)
+            around = 2 * reach + 1
             padded = np.pad(squares, ((0, 0), (0, 0), (reach, reach), (reach, reach)))
             places = [
-                padded[:, :, i : i + x.shape[2], j : j + x.shape[3]]
-                for i in range(self.local_size)
-                for j in range(self.local_size)
+                padded[:, :, i : i + x.shape[2], j : j + x.shape[3]] for i in range(around) for j in range(around)
             ]
         else:
-            reach = self.local_size // 2
+            reach = min(self.local_size // 2, x.shape[1] - 1)
             padded = np.pad(squares, ((0, 0), (reach, reach), (0, 0), (0, 0)))
-            places = [padded[:, offset : offset + x.shape[1]] for offset in range(self.local_size)]
+            places = [padded[:, offset : offset + x.shape[1]] for offset in range(2 * reach + 1)]
         total = np.zeros_like(x)
         for place in places:
             total += place

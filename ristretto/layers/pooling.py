@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -41,6 +41,19 @@ class Windows(NamedTuple):
     def some_are_empty(self) -> bool:
         """Whether a last window lies wholly beyond the bottom."""
         return any(beyond >= size for beyond, size in zip(self.after, self.size, strict=True))
+
+
+def _met(size: int, kernel: int, stride: int, pad: int, count: int) -> Iterator[tuple[int, slice, slice]]:
+    """Give each place along one axis of a window that lies on the picture for some window.
+
+    With it: for which windows, and on which of the picture's pixels.
+    """
+    met = {pad - window * stride + pixel for window in range(count) for pixel in range(size)}
+    for place in sorted(p for p in met if 0 <= p < kernel):
+        first = max(-(-(pad - place) // stride), 0)
+        last = min((size - 1 + pad - place) // stride, count - 1)
+        start = first * stride - pad + place
+        yield place, slice(first, last + 1), slice(start, start + (last - first) * stride + 1, stride)
 
 
 @dataclass(frozen=True)
@@ -148,33 +161,38 @@ class Pooling(Op):
         largest = self._join(x, LEAST, np.maximum)
         return (largest, self._find(x, largest)) if self.places else (largest,)
 
-    def _offsets(self, x: Array, fill: float) -> list[tuple[int, int, Array]]:
-        """Give each place within a window, (row, column), with the numbers that all windows have there."""
-        (kh, kw), (oh, ow), (bottom, right) = self._windows(x.shape)
-        (sh, sw), (ph, pw) = self.stride, self.pad
-        padded = np.pad(x, ((0, 0), (0, 0), (ph, bottom), (pw, right)), constant_values=fill)
-        return [
-            (i, j, padded[:, :, i : i + sh * (oh - 1) + 1 : sh, j : j + sw * (ow - 1) + 1 : sw])
-            for i in range(kh)
-            for j in range(kw)
-        ]
+    def _places(self, x: Array) -> Iterator[tuple[int, int, tuple[slice, slice], Array]]:
+        """Give each place within a window, (row, column), that any window has within the picture.
+
+        With it: which windows have it there, (down, across), and the numbers that they have there.
+        """
+        windows = self._windows(x.shape)
+        rows, columns = (
+            list(_met(*walk))
+            for walk in zip(x.shape[2:], windows.size, self.stride, self.pad, windows.counts, strict=True)
+        )
+        for i, down, taken in rows:
+            for j, across, beside in columns:
+                yield i, j, (down, across), x[:, :, taken, beside]
 
     def _join(self, x: Array, start: float, join: np.ufunc) -> Array:
         y = np.full((*x.shape[:2], *self._windows(x.shape).counts), start, x.dtype)
-        for _, _, part in self._offsets(x, start):
-            join(y, part, out=y)
+        for _, _, (down, across), part in self._places(x):
+            join(y[:, :, down, across], part, out=y[:, :, down, across])
         return y
 
     def _find(self, x: Array, largest: Array) -> Array:
         """Give the first place in each window where its maximum stands."""
-        places = np.full(largest.shape, NOWHERE, x.dtype)
+        found = np.full(largest.shape, NOWHERE, x.dtype)
         rows = (np.arange(largest.shape[2]) * self.stride[0] - self.pad[0])[:, None]
         columns = np.arange(largest.shape[3]) * self.stride[1] - self.pad[1]
         # Backwards, so that the first of equal numbers is noted last.
-        for i, j, part in reversed(self._offsets(x, LEAST)):
-            here = (part == largest) & (largest > LEAST)
-            places = np.where(here, ((rows + i) * x.shape[3] + columns + j).astype(x.dtype), places)
-        return places
+        for i, j, (down, across), part in reversed(list(self._places(x))):
+            best, noted = largest[:, :, down, across], found[:, :, down, across]
+            here = (part == best) & (best > LEAST)
+            place = ((rows[down] + i) * x.shape[3] + columns[across] + j).astype(x.dtype)
+            noted[...] = np.where(here, place, noted)
+        return found
 
     def _divisors(self, bottom: Shape) -> Array:
         """Give the pixels of each window that lie within the padded bottom, (windows down, windows across)."""

@@ -76,7 +76,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Response:
-    """``x * (k + alpha * (mean of squares)) ** -beta`` over `size` channels, or `size` by `size` pixels `within` one."""
+    """``x * (k + alpha * (mean of squares)) ** -beta``, over `size` channels or over `size` by `size` pixels."""
 
     within: bool
     size: int
@@ -90,6 +90,10 @@ class Response:
     def neighbours(self) -> int:
         """How many numbers there are to a mean."""
         return self.size**2 if self.within else self.size
+
+    def reach(self, picture: tuple[int, int, int]) -> int:
+        """Give how far there is anything to add up in pictures of (channels, height, width); beyond are zeros."""
+        return min(self.size // 2, max(picture[1:]) - 1 if self.within else picture[0] - 1)
 
 
 Form = Same | Clamp | Pointwise | Window | Join | Stack | Response

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ristretto.errors import ModelError
-from ristretto.execute import FloatExecutor, IntegerExecutor
+from ristretto.execute import FloatExecutor
 from ristretto.execute.executor import Executor
 from ristretto.execute.onnx_segment import OnnxStep
 from ristretto.execute.values import State
@@ -23,12 +23,17 @@ def conv(name: str, bottom: str, *, quant: LayerQuant | None = None, inputs: int
     return Layer(name, Convolution(2, (1, 1)), (bottom,), (name,), blobs, quant=quant)
 
 
+def places(name: str, bottom: str) -> Layer:
+    """The places of maxima where the last window is empty: ONNX has no such thing."""
+    return Layer(name, Pooling("MAX", (1, 1), (3, 3), places=True), (bottom,), (name, f"{name}.places"))
+
+
 def net(*layers: Layer) -> Net:
-    data = Layer("data", Input(((1, 2, 4, 4), (1,))), (), ("data", "label"))
+    data = Layer("data", Input(((1, 2, 5, 5), (1,))), (), ("data", "label"))
     return Net("net", (data, *layers)).for_phase(Phase.TEST)
 
 
-BATCH = {"data": RNG.normal(size=(1, 2, 4, 4)).astype(np.float32), "label": np.float32([1])}
+BATCH = {"data": RNG.normal(size=(1, 2, 5, 5)).astype(np.float32), "label": np.float32([1])}
 
 
 def described(executor: Executor) -> list[str]:
@@ -43,36 +48,39 @@ def test_neighbours_run_together_and_hand_on_what_is_read_later() -> None:
         conv("a", "data"),
         Layer("relu", ReLU(), ("a",), ("a",)),
         Layer("pool", Pooling("MAX", (2, 2)), ("a",), ("pool",)),
-        Layer("ip", InnerProduct(3), ("pool",), ("ip",), (np.ones((3, 18), np.float32), np.zeros(3, np.float32))),
+        Layer("ip", InnerProduct(3), ("pool",), ("ip",), (np.ones((3, 32), np.float32), np.zeros(3, np.float32))),
         Layer("accuracy", Accuracy(), ("ip", "label"), ("accuracy",)),
         Layer("prob", Softmax(), ("ip",), ("prob",)),
     )
     assert described(FloatExecutor(one, {})) == ["onnx data -> ip", "accuracy", "onnx ip -> prob"]
-    assert described(IntegerExecutor(one, {})) == ["onnx data -> ip", "accuracy", "prob"]
 
 
-def test_a_quantized_layer_parts_its_neighbours() -> None:
+def test_a_layer_without_an_onnx_form_parts_its_neighbours() -> None:
     one = net(
         conv("a", "data"),
         Layer("relu", ReLU(), ("a",), ("a",)),
-        conv("b", "a", quant=EIGHT),
-        Layer("pool", Pooling("MAX", (2, 2)), ("b",), ("pool",)),
-        conv("c", "pool"),
-        Layer("join", Concat(), ("c", "pool"), ("join",)),
+        places("places", "a"),
+        conv("c", "places"),
+        Layer("join", Concat(), ("c", "places"), ("join",)),
     )
-    assert described(IntegerExecutor(one, {})) == ["onnx data -> a", "b", "onnx b -> join"]
+    assert described(FloatExecutor(one, {})) == ["onnx data -> a", "places", "onnx places -> join"]
+
+
+def test_formats_part_nothing() -> None:
+    one = net(conv("a", "data"), conv("b", "a", quant=EIGHT), conv("c", "b"))
+    assert described(FloatExecutor(one, {})) == ["onnx data -> c"]
 
 
 def test_a_blob_inside_a_segment_is_handed_on_when_someone_reads_it() -> None:
-    one = net(conv("a", "data"), conv("b", "a"), conv("c", "a", quant=EIGHT))
-    executor = IntegerExecutor(one, {})
+    one = net(conv("a", "data"), conv("b", "a"), places("c", "a"))
+    executor = FloatExecutor(one, {})
     assert described(executor) == ["onnx data -> a,b", "c"]
-    assert list(executor.run(BATCH).outputs) == ["b", "c", "label"]
+    assert list(executor.run(BATCH).outputs) == ["b", "c", "c.places", "label"]
 
 
 def test_a_segment_may_change_its_own_input_in_place() -> None:
-    one = net(Layer("relu", ReLU(), ("data",), ("data",)), conv("a", "data"), conv("b", "data", quant=EIGHT))
-    executor = IntegerExecutor(one, {}, keep=["data.top0", "relu.top0"])
+    one = net(Layer("relu", ReLU(), ("data",), ("data",)), conv("a", "data"), places("b", "data"))
+    executor = FloatExecutor(one, {}, keep=["data.top0", "relu.top0"])
     assert described(executor) == ["onnx data -> a,data", "b"]
     run = executor.run(BATCH)
     np.testing.assert_array_equal(run.kept["data.top0"], BATCH["data"])
@@ -100,7 +108,7 @@ def test_names_may_hold_what_names_in_caffe_hold() -> None:
 
 
 def test_weights_of_old_files_are_reshaped() -> None:
-    blobs = (np.ones((1, 1, 3, 32), np.float32), np.ones((1, 1, 1, 3), np.float32))
+    blobs = (np.ones((1, 1, 3, 50), np.float32), np.ones((1, 1, 1, 3), np.float32))
     one = net(Layer("ip", InnerProduct(3), ("data",), ("ip",), blobs))
     run = FloatExecutor(one, {}).run(BATCH)
     assert run.outputs["ip"].shape == (1, 3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from fractions import Fraction
 
 import numpy as np
@@ -15,20 +14,8 @@ from ristretto.formats import EXACT as DEFAULT
 from ristretto.formats import HALF_EVEN, Arithmetic, FixedPoint
 from ristretto.layers import Concat, Convolution, InnerProduct, Input, Pooling, ReLU
 from ristretto.net import Layer, LayerQuant, Net, Phase
+from tests.execute.exact import fractions, trimmed
 from tests.execute.nets import EXACT, nets, partial_quants, values
-
-
-def fractions(x: np.ndarray) -> np.ndarray:
-    return np.array([Fraction(float(v)) for v in x.flat], object).reshape(x.shape)
-
-
-def trimmed(x: np.ndarray, fmt: FixedPoint, arithmetic: Arithmetic) -> np.ndarray:
-    def one(value: Fraction) -> Fraction:
-        scaled = min(max(value * Fraction(2) ** fmt.fl, fmt.low_code), fmt.high_code)
-        away = math.floor(abs(scaled) + Fraction(1, 2)) * (-1 if scaled < 0 else 1)
-        return (round(scaled) if arithmetic.half_even else away) * Fraction(2) ** -fmt.fl
-
-    return np.array([one(value) for value in x.flat], object).reshape(x.shape)
 
 
 def computed(layer: Layer, bottoms: list[np.ndarray], blobs: list[np.ndarray]) -> np.ndarray:
@@ -46,12 +33,12 @@ def computed(layer: Layer, bottoms: list[np.ndarray], blobs: list[np.ndarray]) -
         return x
     top = np.empty(op.infer([x.shape])[0], object)
     (kh, kw), (sh, sw), (ph, pw) = op.kernel, op.stride, op.pad
+    dh, dw = getattr(op, "dilation", (1, 1))
     for n, o, i, j in itertools.product(*(range(size) for size in top.shape)):
-        seen = {
-            (u, v): (i * sh - ph + u, j * sw - pw + v)
-            for u, v in itertools.product(range(kh), range(kw))
-            if 0 <= i * sh - ph + u < x.shape[2] and 0 <= j * sw - pw + v < x.shape[3]
+        places = {
+            (u, v): (i * sh - ph + u * dh, j * sw - pw + v * dw) for u, v in itertools.product(range(kh), range(kw))
         }
+        seen = {tap: (y, z) for tap, (y, z) in places.items() if 0 <= y < x.shape[2] and 0 <= z < x.shape[3]}
         if isinstance(op, Pooling):
             top[n, o, i, j] = max(x[n, o, y, z] for y, z in seen.values())
             continue

@@ -103,10 +103,15 @@ def choose_accumulator(
     flushed = _in_pieces([rows], walk, operand, stored)
     if flushed and flushed.walk.terms.shape[1] * flushed.runs_at_a_time >= FEWEST_WORDS * operand.per_word:
         return flushed
+    in_halves = _in_pieces(split(rows), walk, operand, stored)
+    assert in_halves, "weights of eight bits and inputs of sixteen fit int32 by the hundred"
+    return in_halves
+
+
+def split(rows: Array) -> list[Array]:
+    """Split weights of up to 16 bits in two: ``upper * 2**SPLIT + lower``, lower from -128 to 127."""
     low = ((rows.astype(np.int32) + (1 << (SPLIT - 1))) & ((1 << SPLIT) - 1)) - (1 << (SPLIT - 1))
-    split = _in_pieces([(rows - low) >> SPLIT, low], walk, operand, stored)
-    assert split, "weights of eight bits and inputs of sixteen fit int32 by the hundred"
-    return split
+    return [(rows - low) >> SPLIT, low]
 
 
 def _in_pieces(halves: Sequence[Array], walk: Walk, operand: Operand, stored: int) -> Accumulator | None:

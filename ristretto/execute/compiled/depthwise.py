@@ -6,24 +6,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ristretto.execute.compiled.accumulator import fits_int32
+from ristretto.execute.compiled.accumulator import aligned, fits_int32, split
 from ristretto.execute.compiled.ends import Scaling, padded, set_epilogue, set_places, set_real_epilogue
-from ristretto.execute.compiled.graph import Multiply, Node, Value
+from ristretto.execute.compiled.graph import Multiply, Node
 from ristretto.kernels import program
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.rows import OFFSET
 from ristretto.kernels.tile import Operand
+from ristretto.net.op import Array
 
 if TYPE_CHECKING:
     from ristretto.execute.compiled.emit import Emitter
 
 
-def fits_depthwise(work: Multiply, scaling: Scaling | None, value: Value) -> bool:
-    """Whether the one kernel for all channels can do it: in float32, or where int32 holds every sum."""
-    if scaling is None:
-        return True
-    assert value.fmt
-    return fits_int32(work.rows, scaling.bias, -value.fmt.low_code, scaling.stages[0], scaling.lift)
+MOST_TAPS = 1 << 8
+"""Pixels of a window whose products with eight bits of a weight int32 holds for every input of 16 bits."""
+
+
+def fits_depthwise(work: Multiply, scaling: Scaling | None) -> bool:
+    """Whether the one kernel for all channels can do it; what else there is runs channel by channel."""
+    return not scaling or (work.rows.shape[1] <= MOST_TAPS and not scaling.doubles)
 
 
 def emit_depthwise(
@@ -37,24 +39,39 @@ def emit_depthwise(
     offsets = np.array([down * buffer.line + right * buffer.pixel for down, right in taps], np.int64)
     lanes = -(-channels // TIER.lanes) * TIER.lanes
     rows = work.rows.reshape(channels, -1)
-    if scaling:
-        if len(taps) % 2:
-            rows, offsets = np.pad(rows, ((0, 0), (0, 1))), np.append(offsets, offsets[-1])
-        weights = np.zeros((len(offsets) // 2, lanes, 2), np.int16)
-        weights[:, :channels] = rows.reshape(channels, -1, 2).transpose(1, 0, 2)
-        offset = OFFSET if operand is Operand.BYTES else 0
-        start = (scaling.bias - offset * rows.sum(axis=1, dtype=np.int64)).astype(np.uint64).astype(np.uint32)
-    else:
-        weights = np.zeros((len(offsets), lanes), np.float32)
-        weights[:, :channels] = rows.T
-        start = work.bias if work.bias is not None else np.zeros(channels, np.float32)
     job = emitter.job(phase, program.DEPTHWISE, node)
     set_places(emitter, job, node, work, 0, 0)
     job["operand"], job["channels"] = operand.value, channels
-    job["offsets"], job["weights"] = emitter.address(offsets), emitter.address(weights)
-    job["pairs"] = len(weights)
-    job["first"] = emitter.address(padded(start, lanes, start.dtype))
-    if scaling:
-        set_epilogue(emitter, job, scaling, wide=False)
-    else:
+    if scaling is None:
+        job["offsets"], job["pairs"] = emitter.address(offsets), len(offsets)
+        weights = aligned((len(offsets), lanes), np.dtype(np.float32))
+        weights[:, :channels], weights[:, channels:] = rows.T, 0
+        job["weights"] = emitter.address(weights)
+        start = work.bias if work.bias is not None else np.zeros(channels, np.float32)
+        job["first"] = emitter.address(padded(start, lanes, np.float32))
         set_real_epilogue(emitter, job, node)
+        return
+    assert value.fmt
+    narrow = fits_int32(rows, scaling.bias, -value.fmt.low_code, scaling.stages[0], scaling.lift)
+    halves = [rows] if narrow else split(rows)
+    if len(taps) % 2:
+        halves, offsets = [np.pad(half, ((0, 0), (0, 1))) for half in halves], np.append(offsets, offsets[-1])
+    job["offsets"], job["pairs"] = emitter.address(offsets), len(offsets) // 2
+    job["weights"], job["low_weights"] = emitter.address(_in_pairs(halves[0], lanes)), 0
+    if not narrow:
+        job["low_weights"] = emitter.address(_in_pairs(halves[1], lanes))
+    # A stored byte is its code and the offset: what the offset adds up to is taken off again.
+    offset = OFFSET if operand is Operand.BYTES else 0
+    bias = scaling.bias - ((offset * rows.sum(axis=1, dtype=np.int64)) << scaling.lift)
+    first = bias if narrow else np.zeros_like(bias)
+    job["first"] = emitter.address(padded(first.astype(np.uint64).astype(np.uint32), lanes, np.uint32))
+    job["bias"] = emitter.address(padded(bias, lanes, np.int64))
+    set_epilogue(emitter, job, scaling, wide=not narrow)
+
+
+def _in_pairs(rows: Array, lanes: int) -> Array:
+    """Give weights as words of two: (pairs, lanes, 2)."""
+    words = aligned((rows.shape[1] // 2, lanes, 2), np.dtype(np.int16))
+    words[...] = 0
+    words[:, : len(rows)] = rows.reshape(len(rows), -1, 2).transpose(1, 0, 2)
+    return words

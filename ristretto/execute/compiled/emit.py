@@ -219,7 +219,8 @@ class Emitter:
             factors = work.factors(np.arange(sums).astype(np.float32) * np.float32(math.ldexp(1.0, -2 * value.fmt.fl)))
             job["codes"] = math.ldexp(1.0, value.fmt.fl)
         job["table"], job["length"] = self.address(factors) if len(factors) > 1 else 0, len(factors)
-        job["within"], job["reach"], job["neighbours"] = work.within, work.size // 2, work.neighbours
+        job["within"], job["reach"] = work.within, work.reach(value.shape)
+        job["neighbours"] = work.neighbours
         job["alpha"], job["k"], job["exponent"] = work.alpha, work.k, -work.beta
         job["channels"], job["lines"], job["pixels"] = value.shape
 

@@ -105,12 +105,14 @@ class Layout:
     @property
     def row(self) -> int:
         """Numbers in the longest row of scratch that a job needs, those of the response's reach included."""
-        lines = [value.shape[0] * value.shape[2] for value in self.places]
-        works = [node.work for phase in self.phases for node in phase]
-        reach = max((work.size for work in works if isinstance(work, Response)), default=0)
-        # Beside each pixel of a line, or beside its channels, a response needs as much again as it reaches.
-        channels = max((value.shape[0] for value in self.places), default=0)
-        return -(-(max(lines, default=0) + reach * max(channels, 1) + ALIGNMENT) // ALIGNMENT) * ALIGNMENT
+        rows = [value.shape[0] * value.shape[2] for value in self.places]
+        for node in (node for phase in self.phases for node in phase):
+            if isinstance(node.work, Response):
+                # It needs room beside the channels of a pixel, or beside the pixels of a line.
+                channels, _, width = node.inputs[0].shape
+                reach = node.work.reach(node.inputs[0].shape)
+                rows.append((width + 2 * reach) * channels if node.work.within else channels + 2 * reach)
+        return -(-(max(rows, default=0) + ALIGNMENT) // ALIGNMENT) * ALIGNMENT
 
     def size(self, pictures: int) -> int:
         """Give the bytes of an arena for so many pictures, and place the buffers in it."""
