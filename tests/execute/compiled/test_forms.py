@@ -1,0 +1,129 @@
+"""Which form each layer type has, and what its kernel makes of numbers that are none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ristretto.execute.compiled import Builder, Piece
+from ristretto.formats import FixedPoint
+from ristretto.layers import (
+    BNLL,
+    ELU,
+    LAYERS,
+    LRN,
+    AbsVal,
+    Clip,
+    Concat,
+    Convolution,
+    ConvolutionDepthwise,
+    Deconvolution,
+    DepthwiseConvolution,
+    Dropout,
+    Eltwise,
+    Exp,
+    Flatten,
+    InnerProduct,
+    Log,
+    Pooling,
+    Power,
+    PReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    Split,
+    Swish,
+    TanH,
+    Threshold,
+)
+from ristretto.net import Layer, Op
+from ristretto.net.form import Clamp, Join, Pointwise, Response, Same, Stack, Window
+from tests.battery import check_program
+
+SHAPE = (2, 3, 4, 5)
+FORMS: dict[type[Op], tuple[Op, type | None]] = {
+    AbsVal: (AbsVal(), Pointwise),
+    BNLL: (BNLL(), Pointwise),
+    Clip: (Clip(-1.0, 1.0), Clamp),
+    Concat: (Concat(), Stack),
+    Convolution: (Convolution(3, (3, 3)), None),
+    ConvolutionDepthwise: (ConvolutionDepthwise(3, (3, 3), group=3), None),
+    Deconvolution: (Deconvolution(3, (3, 3)), None),
+    DepthwiseConvolution: (DepthwiseConvolution(3, (3, 3), group=3), None),
+    Dropout: (Dropout(), Same),
+    ELU: (ELU(), Pointwise),
+    Eltwise: (Eltwise(), Join),
+    Exp: (Exp(), Pointwise),
+    Flatten: (Flatten(), Same),
+    InnerProduct: (InnerProduct(3), None),
+    LRN: (LRN(), Response),
+    Log: (Log(), Pointwise),
+    PReLU: (PReLU(), Pointwise),
+    Pooling: (Pooling("AVE", (2, 2)), Window),
+    Power: (Power(), Pointwise),
+    ReLU: (ReLU(), Clamp),
+    ReLU6: (ReLU6(), Clamp),
+    Sigmoid: (Sigmoid(), Pointwise),
+    Split: (Split(2), Same),
+    Swish: (Swish(), Pointwise),
+    TanH: (TanH(), Pointwise),
+    Threshold: (Threshold(), Pointwise),
+}
+"""An operation of every type that programs run, with its form; those without one have a geometry."""
+
+
+def shapes_for(op: Op) -> list[tuple[int, ...]]:
+    shape = (2, 3, 1, 1) if isinstance(op, Flatten) else SHAPE
+    return [shape] * op.bottom_counts()[0]
+
+
+@pytest.mark.parametrize(("op", "form"), FORMS.values(), ids=[op.type for op in FORMS])
+def test_a_program_runs_it(op: Op, form: type | None) -> None:
+    """The numbers are the business of the battery; here is seen that the type has not silently lost its form."""
+    shapes = shapes_for(op)
+    bottoms = tuple(f"b{i}" for i in range(len(shapes)))
+    blobs = tuple(np.ones(shape, np.float32) for shape in op.blob_shapes(shapes))
+    piece = Piece(Layer("it", op, bottoms, ("t",), blobs), FixedPoint(8, 4))
+    assert Builder().takes(piece, shapes, op.infer(shapes))
+    assert (type(op.form(shapes)) if form else op.form(shapes)) is form
+    assert (op.geometry(shapes[0]) is None) is (form is not None)
+
+
+def test_no_other_type_says_that_it_has_one() -> None:
+    has = {layer for layer in LAYERS if layer.form is not Op.form or layer.geometry is not Op.geometry}
+    assert has == set(FORMS)
+
+
+TINY = np.float32(1e-45)
+STRANGE = np.float32([0, np.inf, -np.inf, np.nan, 3e38, -3e38, TINY, -TINY, 1, -1, 0.3, 6])
+"""Numbers at the ends of float32, and what is no number."""
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        *(ReLU(), ReLU6(), Clip(-1.0, 0.5), Clip(-1e-45, 1e-45), Dropout(), Split(2)),
+        *(Pooling("MAX", (2, 2), pad=(1, 1)), Pooling("MAX", (1, 3), (1, 2)), Pooling("AVE", (2, 2), pad=(1, 1))),
+        *(Concat(), Eltwise("SUM"), Eltwise("SUM", (0.5, -1e-20)), Eltwise("PROD"), Eltwise("MAX"), LRN(3)),
+    ],
+    ids=str,
+)
+def test_strange_numbers_give_what_the_layer_itself_gives(op: Op) -> None:
+    """Where a blob has no format they pass through a program as they do through `forward`."""
+    rng = np.random.default_rng(1)
+    shapes = [(2, 17, 5, 6)] * op.bottom_counts()[0]
+    bottoms = [np.float32(rng.choice(STRANGE, shape)) for shape in shapes]
+    tops = tuple(f"t{i}" for i in range(len(op.infer(shapes))))
+    with np.errstate(all="ignore"):
+        check_program(Layer("it", op, tuple(f"b{i}" for i in range(len(shapes))), tops), bottoms, None)
+
+
+@pytest.mark.parametrize("op", [op for op, form in FORMS.values() if form is Pointwise], ids=str)
+@pytest.mark.parametrize("bits", [1, 2, 8, 9, 16])
+def test_every_code_is_looked_up(op: Op, bits: int) -> None:
+    fmt = FixedPoint(bits, bits // 2)
+    codes = fmt.decode(np.arange(fmt.low_code, fmt.high_code + 1))
+    x = np.resize(codes, (1, 3, 1, len(codes)))
+    blobs = tuple(np.float32(np.arange(np.prod(shape)) - 0.5).reshape(shape) for shape in op.blob_shapes([x.shape]))
+    with np.errstate(all="ignore"):
+        check_program(Layer("it", op, ("x",), ("y",), blobs), [x], fmt)
