@@ -16,8 +16,9 @@ import numpy as np
 from numba.core import cgutils
 from numpy.typing import NDArray
 
-from ristretto.kernels.cpu import TIER
-from ristretto.kernels.tile import WORD
+from ristretto.kernels.cpu import TIER, Shape, Tier
+from ristretto.kernels.tile import WORD, Operand, emit_sums
+from ristretto.kernels.tile import number as tile_number
 from ristretto.kernels.vector import (
     F32,
     F64,
@@ -78,6 +79,15 @@ class Sums(Enum):
     """int64, to which a bias is added in float64."""
 
 
+class Finish(Enum):
+    """What an epilogue of integers does; the less, the faster."""
+
+    ONE_STAGE = 0
+    TWO_STAGES = 1
+    HALVES_TO_EVEN = 2
+    """In two stages, of which one may change nothing."""
+
+
 @dataclass(frozen=True)
 class Doubles:
     """What one step of a sum is in real units, and how many steps of the output's format are one: exponents of 2."""
@@ -134,26 +144,28 @@ class _IntegerStages:
     packed : address
         Of what `pack_integer` gives.
     kind : vector type
-    full : bool
-        Whether there is a second stage, or halves go to even.
+    finish : Finish
     """
 
-    def __init__(self, b: ir.IRBuilder, packed: ir.Value, kind: ir.VectorType, *, full: bool) -> None:
-        self.b, self.kind, self.full, self.packed = b, kind, full, packed
+    def __init__(self, b: ir.IRBuilder, packed: ir.Value, kind: ir.VectorType, finish: Finish) -> None:
+        self.b, self.kind, self.finish, self.packed = b, kind, finish, packed
+        self.stages = 1 if finish is Finish.ONE_STAGE else 2
 
         def field(place: int) -> ir.Value:
             value = load(b, b.add(packed, I64(8 * place)), I64)
             return splat(b, value if kind.element == I64 else b.trunc(value, kind.element), kind.count)
 
-        self.fields = [field(place) for place in range(2 * STAGE if full else STAGE)]
+        self.fields = [field(place) for place in range(self.stages * STAGE)]
 
     def __call__(self, x: ir.Value) -> ir.Value:
         """Run them on a vector of sums."""
         if self.kind.element == I64:
             guard = self.fields[GUARD]
             x = self.b.shl(clamp(self.b, x, self.b.neg(guard), guard), self.fields[LEFT])
-        x = self._stage(x, 0)
-        return self._stage(self.b.shl(x, self.fields[STAGE + LEFT]), STAGE) if self.full else x
+        return self._second(self._stage(x, 0))
+
+    def _second(self, x: ir.Value) -> ir.Value:
+        return x if self.stages == 1 else self._stage(self.b.shl(x, self.fields[STAGE + LEFT]), STAGE)
 
     def doubles(self, x: ir.Value, bias: ir.Value) -> ir.Value:
         """Add a bias in float64 and trim, then run the second stage."""
@@ -168,15 +180,14 @@ class _IntegerStages:
         even = b.icmp_signed("!=", self.fields[TO_EVEN], filled(I64, lanes, 0))
         away = round_away(b, y)
         y = b.select(even, call(b, f"llvm.rint.{suffix(kind)}", kind, y), away)
-        x = b.fptosi(y, self.kind)
-        return self._stage(b.shl(x, self.fields[STAGE + LEFT]), STAGE) if self.full else x
+        return self._second(b.fptosi(y, self.kind))
 
     def _stage(self, x: ir.Value, start: int) -> ir.Value:
         """Round, shift and saturate."""
         b, fields = self.b, self.fields[start : start + STAGE]
         sign = b.ashr(x, filled(self.kind.element, self.kind.count, self.kind.element.width - 1))
         tie = b.and_(sign, fields[AWAY])
-        if self.full:
+        if self.finish is Finish.HALVES_TO_EVEN:
             tie = b.add(tie, b.and_(b.ashr(x, fields[SHIFT]), fields[EVEN]))
         x = b.ashr(b.add(b.add(x, fields[HALF]), tie), fields[SHIFT])
         return clamp(b, x, fields[LOW], fields[HIGH])
@@ -187,7 +198,9 @@ def _rows(b: ir.IRBuilder, rows: ir.Value, vectors: ir.Value, body: Callable[[ir
         body(row.index, column.index)
 
 
-def emit_integer(b: ir.IRBuilder, operands: Sequence[ir.Value], *, start: Sums, stored: ir.IntType, full: bool) -> None:
+def emit_integer(
+    b: ir.IRBuilder, operands: Sequence[ir.Value], *, start: Sums, stored: ir.IntType, finish: Finish
+) -> None:
     """Write the routine that makes codes of integer sums.
 
     Its operands are: the addresses of the sums (rows of so many vectors), of the epilogue and of the output's first
@@ -198,14 +211,13 @@ def emit_integer(b: ir.IRBuilder, operands: Sequence[ir.Value], *, start: Sums, 
     ----------
     start : Sums
     stored : 8 or 16 bits
-    full : bool
-        Whether there is a second stage, or halves go to even.
+    finish : Finish
     """
     sums, packed, out, distance, rows, vectors, bias = operands
     integer, lanes = I32 if start is Sums.NARROW else I64, TIER.lanes
     size = I64(integer.width // 8 * lanes)
     offset = filled(stored, lanes, TIER.offset if stored == I8 else 0)
-    stages = _IntegerStages(b, packed, vector(integer, lanes), full=full)
+    stages = _IntegerStages(b, packed, vector(integer, lanes), finish)
     lift = splat(b, load(b, b.add(packed, I64(8 * LIFT)), I64), lanes)
 
     def body(row: ir.Value, column: ir.Value) -> None:
@@ -306,18 +318,48 @@ def emit_clearing(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
 REAL, REAL_HALF_EVEN = 90, 91
 
 
-def number(start: Sums, bits: int, *, full: bool) -> int:
+def number(start: Sums, bits: int, finish: Finish) -> int:
     """Give the number of the routine that stores codes in 8 or 16 bits."""
-    return start.value * 4 + (bits == 16) * 2 + full
+    return (start.value * 2 + (bits == 16)) * len(Finish) + finish.value
 
 
 def routines() -> Mapping[int, Emit]:
     """Give the routines that make of sums what is stored, by number."""
     made: dict[int, Emit] = {
-        number(start, stored.width, full=full): partial(emit_integer, start=start, stored=stored, full=full)
+        number(start, stored.width, finish): partial(emit_integer, start=start, stored=stored, finish=finish)
         for start in Sums
         for stored in (I8, I16)
-        for full in (False, True)
+        for finish in Finish
     }
     made[REAL], made[REAL_HALF_EVEN] = (partial(emit_real, half_even=half_even) for half_even in (False, True))
     return made
+
+
+def emit_finished_tile(
+    b: ir.IRBuilder, operands: Sequence[ir.Value], tier: Tier, operand: Operand, shape: Shape
+) -> None:
+    """Write a tile of integer sums that become codes while they are in registers, by one stage, halves away from zero.
+
+    Its operands are those of a tile but the last, then the addresses of the epilogue and of the output's first pixel,
+    and the distance between pixels there, bytes. Codes are stored in 8 bits where bytes are multiplied, else in 16.
+    """
+    *inputs, packed, out, distance = operands
+    sums = emit_sums(b, inputs, tier, operand, shape)
+    stored = I8 if operand is Operand.BYTES else I16
+    stages = _IntegerStages(b, packed, vector(I32, tier.lanes), Finish.ONE_STAGE)
+    offset = filled(stored, tier.lanes, tier.offset if stored == I8 else 0)
+    for row in sums:
+        for column, x in enumerate(row):
+            codes = b.add(b.trunc(stages(x), vector(stored, tier.lanes)), offset)
+            store(b, codes, b.add(out, I64(tier.lanes * stored.width // 8 * column)))
+        out = b.add(out, distance)
+
+
+def finished_tiles(tier: Tier = TIER) -> Mapping[int, Emit]:
+    """Give a tier's tiles of integers that finish their sums themselves, by `tile.number`."""
+    return {
+        tile_number(operand, index): partial(emit_finished_tile, tier=tier, operand=operand, shape=shape)
+        for operand in (Operand.BYTES, Operand.PAIRS)
+        if operand is not Operand.BYTES or tier.dot8
+        for index, shape in enumerate(tier.tiles)
+    }

@@ -15,6 +15,7 @@ from ristretto.kernels.tile import TILES_OF_AN_OPERAND, WORD
 from ristretto.kernels.vector import family, routine
 
 multiply_tile = family("tile", tile.tiles())
+multiply_and_finish = family("finished_tile", epilogue.finished_tiles())
 finish = family("epilogue", epilogue.routines())
 widen, clear = routine("widen", emit_widening), routine("clear", emit_clearing)
 
@@ -42,8 +43,9 @@ MULTIPLY = np.dtype(
             # Packed weights: address, bytes of a panel (of outputs), panels, vectors in one. In the second half of
             # the sum, `low_weights`, if any, are the lower eight bits of the same weights.
             *("weights", "low_weights", "panel", "panels", "vectors", "outputs"),
-            # The sums' first values, a bias of 64 bits, how sums become outputs (addresses), and by which routine.
-            *("first", "bias", "wide", "packed", "routine"),
+            # The sums' first values, a bias of 64 bits, how sums become outputs (addresses), and by which routine; or
+            # whether they do while they are in registers.
+            *("first", "bias", "wide", "packed", "routine", "in_registers"),
             # Where the outputs go: bytes within the arena, bytes of one number.
             *("target", "target_image", "target_line", "target_pixel", "size"),
         )
@@ -92,7 +94,7 @@ def multiply(job: Any, arena: int, image: int, images: int) -> None:
     which = job.operand * TILES_OF_AN_OPERAND + index
     lanes = vectors * LANES
     row = lanes * size
-    whole_row = arena + WHOLE_ROW
+    whole_row, in_registers = arena + WHOLE_ROW, job.in_registers
     sums, bias = arena + (WIDE_SUMS if wide else NARROW_SUMS), 0
     for top in range(0, lines, job.lines_at_a_time):
         bottom = min(top + job.lines_at_a_time, lines)
@@ -106,15 +108,20 @@ def multiply(job: Any, arena: int, image: int, images: int) -> None:
                     pixel = min(start, width - height)
                     begin = source + line * source_line + pixel * source_pixel
                     end = target + line * target_line + pixel * target_pixel + panel * row
-                    if wide:
-                        _wide_sums(job, which, height, panel, arena, begin, first)
+                    # What lies beyond the last output belongs to others: such a row is made apart and cut.
+                    apart = outputs < lanes
+                    to, step = (whole_row, row) if apart else (end, target_pixel)
+                    if in_registers:
+                        multiply_and_finish(
+                            which, begin, source_pixel, offsets, runs, words, weights, first, packed, to, step
+                        )
                     else:
-                        multiply_tile(which, begin, source_pixel, offsets, runs, words, weights, first, sums)
-                    if outputs == lanes:
-                        finish(finishing, sums, packed, end, target_pixel, height, vectors, bias)
-                    else:
-                        # What lies beyond the last output belongs to others: the row is made apart and cut.
-                        finish(finishing, sums, packed, whole_row, row, height, vectors, bias)
+                        if wide:
+                            _wide_sums(job, which, height, panel, arena, begin, first)
+                        else:
+                            multiply_tile(which, begin, source_pixel, offsets, runs, words, weights, first, sums)
+                        finish(finishing, sums, packed, to, step, height, vectors, bias)
+                    if apart:
                         copy_rows(whole_row, row, end, target_pixel, height, outputs * size)
 
 

@@ -77,14 +77,27 @@ def _every_second(b: ir.IRBuilder, x: ir.Value, w: ir.Value, first: int) -> ir.V
     return b.mul(*halves)
 
 
-def emit_tile(b: ir.IRBuilder, arguments: Sequence[ir.Value], tier: Tier, operand: Operand, shape: Shape) -> None:
-    """Write the loop.
+Sums = list[list[ir.Value]]
+"""The vectors of a tile's sums, by pixel."""
 
-    Its arguments are: the address of the first pixel's inputs, the distance between pixels, bytes; the address of
+
+def emit_tile(b: ir.IRBuilder, operands: Sequence[ir.Value], tier: Tier, operand: Operand, shape: Shape) -> None:
+    """Write the loop, and store the sums.
+
+    Its operands are: the address of the first pixel's inputs, the distance between pixels, bytes; the address of
     the runs' offsets, bytes, int64; how many runs and words in a run there are, both at least one; the addresses of
     the weights, of the sums' first values (one for each lane of a row), and of the sums (height rows).
     """
-    inputs, distance, offsets, runs, words, weights, first, sums = arguments
+    sums = emit_sums(b, operands[:-1], tier, operand, shape)
+    size = WORD * tier.lanes
+    for i, row in enumerate(sums):
+        for j, vectors in enumerate(row):
+            store(b, vectors, b.add(operands[-1], I64(size * (shape[1] * i + j))))
+
+
+def emit_sums(b: ir.IRBuilder, operands: Sequence[ir.Value], tier: Tier, operand: Operand, shape: Shape) -> Sums:
+    """Write the loop, and give the sums in registers; the operands are those of `emit_tile` but the last."""
+    inputs, distance, offsets, runs, words, weights, first = operands
     height, vectors = shape
     scalar = F32 if operand is Operand.FLOATS else I32
     kind, row = vector(scalar, tier.lanes), WORD * tier.lanes * vectors
@@ -140,9 +153,7 @@ def emit_tile(b: ir.IRBuilder, arguments: Sequence[ir.Value], tier: Tier, operan
     b.cbranch(b.icmp_signed("<", following, runs), outer, done)
 
     b.position_at_end(done)
-    for i in range(height):
-        for j in range(vectors):
-            store(b, grown[i][j], b.add(sums, I64(row * i + WORD * tier.lanes * j)))
+    return grown
 
 
 TILES_OF_AN_OPERAND = 16

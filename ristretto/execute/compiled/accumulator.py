@@ -119,7 +119,7 @@ def _in_pieces(halves: Sequence[Array], walk: Walk, operand: Operand, stored: in
     words = walk.terms.shape[1] // operand.per_word
     while True:
         cut = _cut(walk, words, operand)
-        sizes = np.maximum.reduce([np.abs(laid_out(half, cut)).sum(axis=2, dtype=np.int64) for half in halves])
+        sizes = np.maximum.reduce([np.abs(laid_out(half, cut).astype(np.int64)).sum(axis=2) for half in halves])
         if int(sizes.max(initial=0)) * stored >> NARROW_BITS == 0:
             break
         if words == 1:

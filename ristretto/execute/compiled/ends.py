@@ -11,8 +11,9 @@ from ristretto.execute.compiled.accumulator import aligned
 from ristretto.execute.compiled.graph import Multiply, Node, code_ends
 from ristretto.formats import FixedPoint
 from ristretto.kernels import epilogue
-from ristretto.kernels.epilogue import RealStage, Stage, Sums
+from ristretto.kernels.epilogue import Finish, RealStage, Stage, Sums
 from ristretto.kernels.rows import SIZES
+from ristretto.kernels.tile import WORD, Operand
 from ristretto.net.op import Array
 
 if TYPE_CHECKING:
@@ -87,7 +88,12 @@ def set_epilogue(emitter: Emitter, job: Any, scaling: Scaling, *, wide: bool) ->
     packed = epilogue.pack_integer(scaling.stages[0], second, half_even=half_even, lift=scaling.lift, doubles=doubles)
     job["packed"] = emitter.address(packed)
     sums = Sums.DOUBLE if doubles else Sums.WIDE if wide else Sums.NARROW
-    job["routine"] = epilogue.number(sums, 8 * int(job["size"]), full=bool(second) or half_even)
+    finish = Finish.HALVES_TO_EVEN if half_even else Finish.TWO_STAGES if second else Finish.ONE_STAGE
+    job["routine"] = epilogue.number(sums, 8 * int(job["size"]), finish)
+    if "in_registers" in job.dtype.names:
+        # Bytes make bytes and pairs make pairs there; other sums are stored first.
+        as_stored = int(job["size"]) * Operand(int(job["operand"])).per_word == WORD
+        job["in_registers"] = sums is Sums.NARROW and finish is Finish.ONE_STAGE and as_stored
 
 
 def set_real_epilogue(emitter: Emitter, job: Any, node: Node) -> None:

@@ -12,7 +12,7 @@ from ristretto.errors import in_layer
 from ristretto.execute.compiled.emit import Emitter
 from ristretto.execute.compiled.fuse import fuse
 from ristretto.execute.compiled.graph import Builder
-from ristretto.execute.compiled.storage import lay_out
+from ristretto.execute.compiled.storage import lay_out, works_across
 from ristretto.execute.values import State
 from ristretto.formats import Arithmetic
 from ristretto.kernels.program import NO_NAN, run
@@ -20,6 +20,8 @@ from ristretto.net.op import Array
 
 MOST_PICTURES = 64
 """Pictures that an arena holds at a time, where layers take all of them at once."""
+PIECES = 4
+"""Pieces that a thread's share of a batch is cut into. A call costs as much as a few hundredths of a picture."""
 
 
 class ProgramStep:
@@ -48,6 +50,9 @@ class ProgramStep:
         self.pictures = builder.pictures
         self.threads = min(threads, self.pictures)
         self.at_once = min(-(-self.pictures // self.threads), MOST_PICTURES)
+        if self.threads > 1 and not any(works_across(node) for phase in layout.phases for node in phase):
+            # A few at a time: whoever is done first takes the next.
+            self.at_once = -(-self.at_once // PIECES)
         self.arena_size, self.row = layout.size(self.at_once), layout.row
         self.emitter = Emitter(layout, half_even=arithmetic.half_even)
         self.emitter.emit(graph)

@@ -52,11 +52,12 @@ class Program:
         outputs: int = 3,
         pad: int = 0,
         bits: int = 8,
+        weight: int = 1,
     ) -> Program:
-        """Add a convolution on codes, 3x3 with a pad and else 1x1."""
+        """Add a convolution on codes, 3x3 with a pad and else 1x1; all weights are one code."""
         side = 3 if pad else 1
         op = Convolution(outputs, (side, side), pad=(pad, pad))
-        weights = np.ones((outputs, self.shapes[bottom][1], side, side), np.int16)
+        weights = np.full((outputs, self.shapes[bottom][1], side, side), weight, np.int16)
         codes = Codes(weights, bits, 4, np.zeros(outputs, np.int64))
         return self.add(op, bottom, top=top, trim_in=trim_in, trim_out=trim_out, codes=codes)
 

@@ -138,7 +138,7 @@ def test_blobs_that_a_concat_joins_are_made_in_their_places() -> None:
 
 
 def joined_thrice() -> Program:
-    program = Program().conv("data", "a").conv("data", "b")
+    program = Program().conv("data", "a").conv("data", "b", weight=5)
     return program.add(Concat(), "a", "b", top="ab").add(Concat(), "b", "a", top="ba").add(Concat(), "a", "a", top="aa")
 
 
@@ -152,6 +152,7 @@ def test_a_blob_that_several_concats_join_is_copied_into_all_but_one() -> None:
     step.run(state)
     ab, ba, aa = (state.blobs[name] for name in ("ab", "ba", "aa"))
     assert len(np.unique(ab)) > 10
+    assert (ab[:, :3] != ab[:, 3:]).all()
     np.testing.assert_array_equal(ba, np.concatenate([ab[:, 3:], ab[:, :3]], axis=1))
     np.testing.assert_array_equal(aa, np.concatenate([ab[:, :3], ab[:, :3]], axis=1))
 
