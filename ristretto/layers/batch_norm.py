@@ -10,6 +10,7 @@ import numpy as np
 from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
+from ristretto.net.form import Form, Pointwise
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 from ristretto.net.phase import Phase
 
@@ -90,6 +91,10 @@ class BatchNorm(Op):
             means, variances = (value.reshape(-1, *(1,) * (x.ndim - 2)) for value in self.statistics(blobs))
             centred = x - means
         return (centred / np.sqrt(variances + number(self.eps)),)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form | None:
+        """Give a function of the number and its channel; None for the batch's own statistics."""
+        return None if self.use_global_stats is False else Pointwise(by_channel=True)
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a BatchNormalization behind the division of the blobs, or all steps for the batch's statistics."""

@@ -10,6 +10,7 @@ import numpy as np
 from ristretto.layers.coverage import Coverage
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
+from ristretto.net.form import Form
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -55,6 +56,10 @@ class Bias(Op):
         x = bottoms[0]
         part = self.coverage.part([bottom.shape for bottom in bottoms])
         return (x + (*bottoms, *blobs)[1].reshape(self.coverage.aligned(part, x.shape)),)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form | None:
+        """Give a function of the number and its channel, where the summands are a blob with one for each."""
+        return self.coverage.form(bottoms)
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give an Add."""

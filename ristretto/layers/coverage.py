@@ -10,6 +10,7 @@ import numpy as np
 from ristretto.errors import ModelError
 from ristretto.layers.reshaping import reshape_node
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Pointwise
 from ristretto.net.op import Array, OnnxNode, Shape, canonical_axis
 
 
@@ -65,6 +66,14 @@ class Coverage:
             return np.repeat(numbers, channels)
         # What covers more axes than axis 1 and still has no more numbers has one for each channel.
         return numbers if self.num_axes and self.axis == 1 and numbers.size == channels else None
+
+    def form(self, bottoms: Sequence[Shape]) -> Form | None:
+        """Give the form of what joins a number with that of its channel, or with one for all; None for more."""
+        if len(bottoms) > 1 or self.num_axes not in (0, 1):
+            return None
+        if self.num_axes == 0:
+            return Pointwise()
+        return Pointwise(by_channel=True) if canonical_axis(self.axis, bottoms[0]) == 1 else None
 
     def onnx(self, op_type: str, bottom: Shape, operand: tuple[str, Shape], source: str, top: str) -> list[OnnxNode]:
         """Give the nodes that join `source` with an operand (name and shape) that covers these axes."""

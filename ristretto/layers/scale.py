@@ -10,6 +10,7 @@ import numpy as np
 from ristretto.layers.coverage import Coverage
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
+from ristretto.net.form import Form
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -67,6 +68,10 @@ class Scale(Op):
         aligned = self.coverage.aligned(self.coverage.part([bottom.shape for bottom in bottoms]), x.shape)
         y = x * factors.reshape(aligned)
         return (y + bias[0].reshape(aligned) if self.bias_term else y,)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form | None:
+        """Give a function of the number and its channel, where the factors are a blob with one for each."""
+        return self.coverage.form(bottoms)
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Mul, and an Add for the bias."""

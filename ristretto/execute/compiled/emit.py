@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from typing import Any
@@ -16,6 +17,7 @@ from ristretto.execute.compiled.storage import Buffer, Layout, works_across
 from ristretto.formats import FixedPoint
 from ristretto.kernels import depthwise, move, multiply, pointwise, program, response, window
 from ristretto.kernels.rows import BYTES, OFFSET, REALS, SIZES, TRIM, VIEW
+from ristretto.net import Layer
 from ristretto.net.form import Join, Pointwise, Response, Stack, Window
 from ristretto.net.op import Array
 
@@ -200,7 +202,8 @@ class Emitter:
         (value,) = node.inputs
         assert value.fmt
         assert node.layer
-        table = results_by_code(node.layer, value.fmt, value.shape[0] if work.by_channel else 1)
+        layers = (*node.before, node.layer)
+        table = results_by_code(layers, value.fmt, value.shape[0] if work.by_channel else 1)
         job = self.job(phase, program.LOOKUP, node)
         job["source"], job["target"], job["trim"] = self.view(value), self.view(node.output), self.trim(node)
         job["table"], job["length"] = self.address(table), table.size
@@ -232,9 +235,10 @@ class Emitter:
         )
 
 
-def results_by_code(layer: Any, fmt: FixedPoint, channels: int) -> NDArray[np.float32]:
-    """Give what a layer makes of every number of a format: (channels, codes), real units."""
+def results_by_code(layers: Sequence[Layer], fmt: FixedPoint, channels: int) -> NDArray[np.float32]:
+    """Give what layers, one after the other, make of every number of a format: (channels, codes), real units."""
     numbers = fmt.decode(np.arange(fmt.low_code, fmt.high_code + 1, dtype=np.int32))
-    bottom = np.broadcast_to(numbers, (1, channels, 1, len(numbers)))
-    (top,) = layer.op.forward([np.ascontiguousarray(bottom)], layer.blobs)
+    top = np.ascontiguousarray(np.broadcast_to(numbers, (1, channels, 1, len(numbers))))
+    for layer in layers:
+        (top,) = layer.op.forward([top], layer.blobs)
     return np.ascontiguousarray(top.reshape(channels, -1), np.float32)

@@ -105,6 +105,8 @@ class Node:
         The layer whose input a trim is.
     blob : str
         The blob that this is a version of, for messages.
+    before : tuple of Layer
+        Functions of one number that come before the layer's own, where it is one, too.
     """
 
     work: Work
@@ -116,6 +118,7 @@ class Node:
     high: float = math.inf
     trimmed_by: str = ""
     blob: str = ""
+    before: tuple[Layer, ...] = ()
 
     @property
     def clamps(self) -> bool:
@@ -166,6 +169,15 @@ class Graph:
         """Give the nodes that read a value, in order."""
         return [node for node in self.nodes if value in node.inputs]
 
+    def drop_unread(self) -> None:
+        """Leave out what makes values that nobody reads."""
+        read: set[Value] = set()
+        for node in reversed(list(self.nodes)):
+            if node.output and node.output not in read:
+                self.nodes.remove(node)
+            else:
+                read.update(node.inputs)
+
     def insert_before(self, node: Node, value: Value, *, real: bool) -> Value:
         """Let a node read a copy of a value, stored in another way."""
         copy = Value(value.shape, value.fmt, real)
@@ -206,8 +218,9 @@ class Builder:
         form = op.form(bottoms)
         if isinstance(form, Pointwise):
             value = self.values.get(piece.layer.bottoms[0])
-            fmt = piece.trim_in or (value.fmt if value else None)
-            tables = bottoms[0][1] if form.by_channel else 1
+            codes, _, by_channel = self._codes_behind(value) if value else (None, (), False)
+            fmt = piece.trim_in or (codes.fmt if codes else None)
+            tables = bottoms[0][1] if form.by_channel or by_channel else 1
             return fmt is not None and fmt.bw <= WIDEST_CODE and tables << fmt.bw <= MOST_RESULTS
         return form is not None and len(bottoms) <= MOST_BOTTOMS
 
@@ -269,8 +282,8 @@ class Builder:
         assert shape is not None
         walk = layer.op.geometry(bottoms[0])
         if walk:
-            work = _multiply(piece, values[0].shape, walk)
-            return self._append(Node(work, layer, values[:1], Value(shape, None), blob=blob))
+            multiply = _multiply(piece, values[0].shape, walk)
+            return self._append(Node(multiply, layer, values[:1], Value(shape, None), blob=blob))
         form = layer.op.form(bottoms)
         assert form is not None
         if isinstance(form, Same):
@@ -280,11 +293,26 @@ class Builder:
             fmt = x.fmt if x.fmt and within(form.low, form.high, x.fmt) else None
             node = Node(Move(), layer, [x], Value(shape, fmt), low=form.low, high=form.high, blob=blob)
             return self._append(node)
+        if isinstance(form, Pointwise):
+            codes, before, by_channel = self._codes_behind(values[0])
+            work = Pointwise(form.by_channel or by_channel)
+            return self._append(Node(work, layer, [codes], Value(shape, None), blob=blob, before=before))
         node = Node(form, layer, values, Value(shape, None), blob=blob)
         formats = {value.fmt for value in values}
         if node.passes_on and len(formats) == 1:
             node.output = Value(shape, formats.pop())
         return self._append(node)
+
+    def _codes_behind(self, value: Value) -> tuple[Value, tuple[Layer, ...], bool]:
+        """Give the codes that a value is a function of, number by number; the layers between; whether by channel.
+
+        BatchNorm, Scale and what follows are one look-up so.
+        """
+        maker = self.graph.maker(value)
+        if value.fmt or not isinstance(maker.work, Pointwise):
+            return value, (), False
+        assert maker.layer
+        return maker.inputs[0], (*maker.before, maker.layer), maker.work.by_channel
 
 
 def _multiply(piece: Piece, stored: Picture, walk: Geometry) -> Multiply:

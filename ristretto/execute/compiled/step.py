@@ -45,6 +45,7 @@ class ProgramStep:
         for blob in self.outputs:
             builder.store(builder.values[blob], f"{blob} after")
         graph = builder.graph
+        graph.drop_unread()
         fuse(graph)
         layout = lay_out(graph)
         self.pictures = builder.pictures
