@@ -8,12 +8,13 @@ from typing import Any
 
 import llvmlite.ir as ir
 import numpy as np
+from numba import carray
 from numba.core import cgutils
 
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.jit import inner
-from ristretto.kernels.memory import copy_rows
-from ristretto.kernels.rows import TRIM, VIEW, ZERO, Row, load_line, place, store_line
+from ristretto.kernels.memory import copy_rows, floats_at
+from ristretto.kernels.rows import REALS, TRIM, VIEW, ZERO, Row, load_line, place, store_line
 from ristretto.kernels.vector import F32, I8, I16, I64, family, load, store, vector
 
 WINDOW = np.dtype(
@@ -54,6 +55,8 @@ def _emit_larger(b: ir.IRBuilder, operands: Sequence[ir.Value], *, stored: ir.Ty
         done = b.add(done, b.mul(pieces, I64(width)))
 
 
+LEAST = np.finfo(np.float32).min
+
 take_larger = family("larger", {i: partial(_emit_larger, stored=kind) for i, kind in enumerate((I8, I16, F32))})
 
 
@@ -61,12 +64,17 @@ take_larger = family("larger", {i: partial(_emit_larger, stored=kind) for i, kin
 def largest(job: Any, arena: int, line: int, image: int) -> None:
     """Give the maximum of each window of one picture; both are stored alike.
 
-    At `line` there is room for a line of the picture.
+    At `line` there is room for a line of the picture, and for a pixel.
     """
     source, target, storage = job.source, job.target, job.source.storage
     pixel = job.channels << storage
     whole = job.in_w * pixel
     beside = source.pixel == pixel
+    least = line + whole
+    if storage == REALS:
+        numbers = carray(floats_at(least), (job.channels,))
+        for c in range(job.channels):
+            numbers[c] = LEAST
     for y in range(job.out_h):
         top = max(y * job.stride_h - job.pad_h, 0)
         bottom = min(y * job.stride_h - job.pad_h + job.size_h, job.in_h)
@@ -89,6 +97,9 @@ def largest(job: Any, arena: int, line: int, image: int) -> None:
             copy_rows(line + left * pixel, 0, best, 0, 1, pixel)
             for j in range(left + 1, right):
                 take_larger(storage, best, line + j * pixel, pixel)
+            if storage == REALS:
+                # Where all are smaller, Caffe gives the least number that is not infinite.
+                take_larger(storage, best, least, pixel)
 
 
 @inner

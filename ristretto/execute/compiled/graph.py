@@ -182,7 +182,10 @@ class Graph:
         """Let a node read a copy of a value, stored in another way."""
         copy = Value(value.shape, value.fmt, real)
         trims = [] if real or value.fmt is None else [value.fmt]
-        self.nodes.insert(self.nodes.index(node), Node(Move(), None, [value], copy, trims))
+        # Who reads it, and what: a number that has no code is only met here.
+        blob, reader = self.maker(value).blob, node.layer.name if node.layer else ""
+        move = Node(Move(), None, [value], copy, trims, trimmed_by=reader, blob=blob)
+        self.nodes.insert(self.nodes.index(node), move)
         node.inputs = [copy if read is value else read for read in node.inputs]
         return copy
 
