@@ -176,6 +176,8 @@ def check_form(op: Op, bottoms: Arrays, blobs: Arrays) -> None:
     it = net_of(op, shapes, weights)["it"]
     if not (are_pictures and are_as_many and fits):
         assert not any(Builder().takes(Piece(it, fmt), shapes, tops) for fmt in (None, *CODES))
+        if not are_pictures and (pictures := as_pictures(op, bottoms, blobs)):
+            check_form(op, pictures, blobs)
         return
     for fmt in (None, *CODES):
         if fmt is None and isinstance(form, Pointwise):
@@ -186,6 +188,19 @@ def check_form(op: Op, bottoms: Arrays, blobs: Arrays) -> None:
         elif not walk:
             # NaN has no code: a program refuses it.
             check_program(it, [np.where(np.isnan(array), np.float32(0), array) for array in numbers], fmt)
+
+
+def as_pictures(op: Op, bottoms: Arrays, blobs: Arrays) -> list[np.ndarray] | None:
+    """Give bottoms of four axes that hold the same numbers, where the layer takes these, too."""
+    shapes = [(*(*bottom.shape, 1, 1)[:3], math.prod(bottom.shape[3:])) for bottom in bottoms]
+    try:
+        tops = op.infer(shapes)
+    except ModelError:
+        return None
+    fits = op.blob_shapes(shapes) == tuple(blob.shape for blob in blobs)
+    if not fits or not all(len(top) == 4 and math.prod(top) for top in tops):
+        return None
+    return [bottom.reshape(shape) for bottom, shape in zip(bottoms, shapes, strict=True)]
 
 
 def _few(array: np.ndarray) -> np.ndarray:

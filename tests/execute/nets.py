@@ -14,6 +14,7 @@ from ristretto.layers import (
     ELU,
     LRN,
     AbsVal,
+    Bias,
     Clip,
     Concat,
     Convolution,
@@ -29,6 +30,7 @@ from ristretto.layers import (
     PReLU,
     ReLU,
     ReLU6,
+    Scale,
     Sigmoid,
     Softmax,
     Split,
@@ -48,9 +50,9 @@ ALL = (
 
 FUNCTIONS: tuple[Op, ...] = (
     *(AbsVal(), BNLL(), ELU(0.5), Power(1.0, 0.75, -0.5), Power(2.0, 0.25, 1.0)),
-    *(Sigmoid(), Swish(1.5), TanH(), Threshold(0.25)),
+    *(Sigmoid(), Swish(1.5), TanH(), Threshold(0.25), Scale(bias_term=True), Scale(), Bias()),
 )
-"""Functions of one number that have a result for every one; an Exp soon runs out of float32."""
+"""Functions of one number, or of one and its channel, with a result for every one: an Exp soon runs out of float32."""
 WIDEST = 14
 """Pixels of a picture that may still grow."""
 
@@ -214,7 +216,9 @@ def nets(
     """Give a net of the TEST phase with weights, and a batch for it."""
     rng = np.random.default_rng(draw(st.integers(0, 999)))
     build = Builder(draw, whole_quants(16) if quants is None else quants, rng, coarse)
-    shape = (draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(2, 5)), draw(st.integers(2, 5)))
+    # Pictures of one pixel are multiplied all at once.
+    size = draw(st.one_of(*[st.tuples(st.integers(2, 5), st.integers(2, 5))] * 3, st.just((1, 1))))
+    shape = (draw(st.integers(1, 3)), draw(st.integers(1, 3)), *size)
     build.layers.append(Layer("data", Input((shape,)), (), ("data",)))
     build.shapes["data"] = shape
     on_pictures: dict[str, Callable[[str], object]] = {

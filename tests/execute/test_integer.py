@@ -18,8 +18,21 @@ from ristretto.execute.simulate import QuantizedStep
 from ristretto.execute.trim_step import TrimStep
 from ristretto.formats import EMULATIONS, HALF_EVEN, Arithmetic, FixedPoint, Format, MiniFloat, PowerOfTwo
 from ristretto.formats import EXACT as DEFAULT
-from ristretto.layers import Concat, Convolution, InnerProduct, Input, Permute, Pooling, ReLU, Sigmoid, Softmax
-from ristretto.net import Layer, LayerQuant, Net, Phase
+from ristretto.layers import (
+    LRN,
+    Concat,
+    Convolution,
+    Deconvolution,
+    Flatten,
+    InnerProduct,
+    Input,
+    Permute,
+    Pooling,
+    ReLU,
+    Sigmoid,
+    Softmax,
+)
+from ristretto.net import Layer, LayerQuant, Net, Op, Phase
 from tests.battery import check_bits
 from tests.execute.nets import nets, other_quants, partial_quants, values, whole_quants
 
@@ -195,6 +208,30 @@ def test_what_is_in_the_way_of_a_program_ends_it(later: Layer, steps: list[str])
     assert described(net) == steps
     rng = np.random.default_rng(5)
     check_same_bits(net, {"data": rng.normal(0, 3, (3, 2, 4, 4)).astype(np.float32)}, DEFAULT)
+
+
+AROUND = {"kernel": (3, 3), "pad": (1, 1)}
+ON_ONE_PIXEL = (
+    *(Convolution(4, (1, 1)), Convolution(4, (1, 1), group=2), Convolution(4, (1, 1), group=4)),
+    *(Convolution(4, **AROUND, group=4), Deconvolution(4, **AROUND), Deconvolution(4, (1, 1), group=4)),
+    *(Pooling("MAX", (1, 1)), Pooling("AVE", (1, 1)), ReLU(0.5), Sigmoid(), ReLU(), LRN(3), Permute((0, 1, 3, 2))),
+)
+
+
+@pytest.mark.parametrize("second", [*ON_ONE_PIXEL, Flatten(), InnerProduct(4)], ids=lambda op: op.type)
+@pytest.mark.parametrize("first", ON_ONE_PIXEL, ids=lambda op: op.type)
+def test_pictures_of_one_pixel_are_all_computed(first: Op, second: Op) -> None:
+    """Multiplications take all of them at once there, what stands between takes one after the other."""
+    rng = np.random.default_rng(7)
+    start = (5, 4, 1, 1)
+    batch = {"data": rng.normal(0, 2, start).astype(np.float32)}
+    for quant in (EIGHT, None):
+        shape, layers = start, [Layer("data", Input((start,)), (), ("data",))]
+        for name, op in zip("abcd", (ON_ONE_PIXEL[0], first, second, InnerProduct(3)), strict=True):
+            blobs = tuple(rng.normal(0, 0.5, blob).astype(np.float32) for blob in op.blob_shapes([shape]))
+            layers.append(Layer(name, op, layers[-1].tops, (name,), blobs, quant=quant if op.part else None))
+            (shape,) = op.infer([shape])
+        check_same_bits(Net("one pixel", tuple(layers)).for_phase(Phase.TEST), batch, DEFAULT)
 
 
 def test_a_function_needs_codes_to_be_looked_up_by() -> None:

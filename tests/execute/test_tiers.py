@@ -46,7 +46,8 @@ def check_tests_pass(done: subprocess.CompletedProcess[str]) -> None:
 @pytest.mark.slow
 @every_tier
 def test_a_tier_gives_the_numbers_of_the_simulation(repo: Path, tier: Tier) -> None:
-    tests = ("tests/execute/test_integer.py", "tests/execute/test_exact_sums.py", "tests/execute/compiled")
+    # What is planned is the same on every tier; what is computed stands in these two.
+    tests = ("tests/execute/test_integer.py", "tests/execute/test_exact_sums.py")
     options = ("-m", "not slow", "-q", "-p", "no:cacheprovider")
     check_tests_pass(run(repo, tier, "-m", "pytest", *tests, *options))
 

@@ -78,7 +78,13 @@ class Multiply:
     @property
     def across(self) -> bool:
         """Whether all pictures are multiplied at once: where there is one sum in each, weights are met only once."""
-        return self.geometry.out_shape[1:] == (1, 1)
+        return self.geometry.out_shape[1:] == (1, 1) and not self.depthwise
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether every channel has a window of its own, for which there is a kernel."""
+        walk = self.geometry
+        return walk.groups > 1 and walk.in_shape[0] == walk.out_shape[0] == walk.groups
 
 
 Work = Form | Multiply | Move | Outside

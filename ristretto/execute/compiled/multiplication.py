@@ -37,7 +37,7 @@ def emit_multiply(emitter: Emitter, phase: int, node: Node, work: Multiply) -> N
     codes = work.codes is not None
     operand = Operand.FLOATS if not codes else Operand.BYTES if buffer.storage == BYTES else Operand.PAIRS
     scaling = Scaling.of(node, work, value.fmt) if codes and value.fmt else None
-    if inputs == outputs == 1 and walk.groups > 1 and fits_depthwise(work, scaling):
+    if work.depthwise and fits_depthwise(work, scaling):
         emit_depthwise(emitter, phase, node, work, operand, scaling)
         return
     for group in range(walk.groups):
