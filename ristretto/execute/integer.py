@@ -33,7 +33,7 @@ class Apart:
 class Stretch:
     """Layers that become one program, and those that run after it although they stand among them."""
 
-    builder: Builder
+    builder: Builder = field(default_factory=Builder)
     layers: list[Layer] = field(default_factory=list)
     later: list[Apart] = field(default_factory=list)
 
@@ -60,7 +60,7 @@ class IntegerExecutor(Executor):
     def plan(self) -> Sequence[Step]:
         """Programs, and the layers between them."""
         steps: list[Step] = []
-        stretch = self._stretch()
+        stretch = Stretch()
         for lowered in lower(self.net, self.arithmetic):
             layer, tops = lowered.layer, self.shapes[lowered.layer.name]
             piece = self._piece(lowered)
@@ -69,7 +69,7 @@ class IntegerExecutor(Executor):
                 continue
             if stretch.is_in_the_way_of(lowered):
                 steps += self._finished(stretch)
-                stretch = self._stretch()
+                stretch = Stretch()
             if stretch.builder.takes(piece, self._bottoms(layer), tops):
                 stretch.builder.add(piece, self._bottoms(layer), tops, self.keep)
                 stretch.layers.append(layer)
@@ -79,9 +79,6 @@ class IntegerExecutor(Executor):
 
     def _bottoms(self, layer: Layer) -> list[tuple[int, ...]]:
         return self.net.bottom_shapes(self.net[layer.name], self.shapes)
-
-    def _stretch(self) -> Stretch:
-        return Stretch(Builder())
 
     def _finished(self, stretch: Stretch) -> list[Step]:
         """Give the program of a stretch, and the steps after it."""

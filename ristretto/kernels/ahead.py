@@ -13,26 +13,17 @@ import numpy as np
 from numba.core import event as events
 
 from ristretto.kernels import (
-    depthwise,
     histogram,
     minifloat,
-    move,
-    multiply,
-    pointwise,
     program,
-    response,
     trim,
-    window,
 )
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.jit import cache_folder, is_cached
 from ristretto.kernels.multiply import SCRATCH
 from ristretto.kernels.power import power_float32, power_float64
 
-TABLES = (
-    *(multiply.MULTIPLY, depthwise.DEPTHWISE, move.MOVE, move.FRAME),
-    *(window.WINDOW, pointwise.JOIN, pointwise.LOOKUP, response.RESPONSE),
-)
+TABLES = tuple(program.TABLES.values())
 """The records of `program.Jobs`."""
 
 LONGEST: Any = program.run

@@ -27,15 +27,13 @@ from ristretto.kernels.vector import (
     I32,
     I64,
     Emit,
-    call,
     clamp,
     clamped,
     filled,
+    in_steps,
     load,
-    round_away,
     splat,
     store,
-    suffix,
     vector,
 )
 
@@ -62,8 +60,8 @@ class Stage:
 
 
 # Where the fields of a packed epilogue lie, in words of 64 bits.
-SHIFT, LOW, HIGH, HALF, AWAY, EVEN, LEFT, GUARD, TO_EVEN = range(9)
-STAGE = 9
+SHIFT, LOW, HIGH, HALF, AWAY, EVEN, LEFT, GUARD = range(8)
+STAGE = 8
 LIFT, STEP_BITS, SCALE_BITS = 2 * STAGE, 2 * STAGE + 1, 2 * STAGE + 2
 PACKED = 2 * STAGE + 3
 
@@ -124,7 +122,6 @@ def pack_integer(
         packed[start + HALF] = half - (half_even and right > 0)
         packed[start + AWAY] = 0 if half_even or not right else -1
         packed[start + EVEN] = 1 if half_even and right else 0
-        packed[start + TO_EVEN] = half_even
         packed[start + LEFT] = left
         # What saturates anyway is brought near before a left shift, so that it loses no bit.
         packed[start + GUARD] = 1 << 30 if left else (1 << 62)
@@ -174,12 +171,9 @@ class _IntegerStages:
         step, scale = (
             splat(b, load(b, b.add(self.packed, I64(8 * place)), F64), lanes) for place in (STEP_BITS, SCALE_BITS)
         )
-        y = b.fmul(b.fadd(b.fmul(b.sitofp(x, kind), step), bias), scale)
+        total = b.fadd(b.fmul(b.sitofp(x, kind), step), bias)
         low, high = (b.sitofp(self.fields[place], kind) for place in (LOW, HIGH))
-        y = clamped(b, y, low, high)
-        even = b.icmp_signed("!=", self.fields[TO_EVEN], filled(I64, lanes, 0))
-        away = round_away(b, y)
-        y = b.select(even, call(b, f"llvm.rint.{suffix(kind)}", kind, y), away)
+        y = in_steps(b, total, scale, low, high, half_even=self.finish is Finish.HALVES_TO_EVEN)
         return self._second(b.fptosi(y, self.kind))
 
     def _stage(self, x: ir.Value, start: int) -> ir.Value:
@@ -236,11 +230,11 @@ def emit_integer(
 
 @dataclass(frozen=True)
 class RealStage:
-    """One trim of real numbers to ``k * 2**-fl`` within two ends, real units."""
+    """One trim of real numbers to ``k * 2**-fl``, ``low <= k <= high``."""
 
     fl: int
-    low: float
-    high: float
+    low: int
+    high: int
 
 
 SCALE, BACK, REAL_LOW, REAL_HIGH, ACTIVE = range(5)
@@ -274,10 +268,9 @@ def emit_real(b: ir.IRBuilder, operands: Sequence[ir.Value], *, half_even: bool)
         low, high, scale, back = (
             splat(b, fields[start + place], lanes) for place in (REAL_LOW, REAL_HIGH, SCALE, BACK)
         )
-        x = b.fmul(clamped(b, x, low, high), scale)
-        x = call(b, f"llvm.rint.{suffix(kind)}", kind, x) if half_even else round_away(b, x)
+        steps = in_steps(b, x, scale, low, high, half_even=half_even)
         # There is one zero, as among the codes.
-        return b.fadd(b.fmul(x, back), filled(F32, lanes, 0.0))
+        return b.fadd(b.fmul(steps, back), filled(F32, lanes, 0.0))
 
     def body(row: ir.Value, column: ir.Value) -> None:
         place = b.add(b.mul(row, vectors), column)

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ristretto.kernels import depthwise as windows
+from ristretto.kernels import move as moves
+from ristretto.kernels import multiply as multiplication
+from ristretto.kernels import pointwise
+from ristretto.kernels import response as responses
 from ristretto.kernels.depthwise import depthwise
 from ristretto.kernels.jit import kernel
 from ristretto.kernels.move import frame, move
 from ristretto.kernels.multiply import NAN_FLAG, SCRATCH, multiply
 from ristretto.kernels.pointwise import join, lookup
 from ristretto.kernels.response import respond
-from ristretto.kernels.window import largest, mean
+from ristretto.kernels.window import WINDOW, largest, mean
 
 MULTIPLY, DEPTHWISE, MOVE, FRAME, LARGEST, MEAN, JOIN, LOOKUP, RESPONSE = range(9)
 """Kinds of jobs; `LARGEST` and `MEAN` share a table."""
+
+TABLES: Mapping[int, np.dtype[np.void]] = {
+    MULTIPLY: multiplication.MULTIPLY,
+    DEPTHWISE: windows.DEPTHWISE,
+    MOVE: moves.MOVE,
+    FRAME: moves.FRAME,
+    LARGEST: WINDOW,
+    JOIN: pointwise.JOIN,
+    LOOKUP: pointwise.LOOKUP,
+    RESPONSE: responses.RESPONSE,
+}
+"""The records of each table, in the order in which `run` takes the tables."""
 
 ROWS = 4
 """Rows of scratch that a job may use, behind the scratch of `multiply`."""
@@ -25,7 +43,7 @@ PHASE, KIND, INDEX, ACROSS = range(4)
 """Columns of a schedule: jobs of one phase run on a picture before the next picture's turn comes."""
 
 Jobs = tuple[Any, ...]
-"""Tables of jobs: multiply, depthwise, move, frame, window, join, lookup, response."""
+"""Arrays of records, one for each of `TABLES`."""
 
 NO_NAN = -1
 

@@ -26,16 +26,14 @@ from ristretto.kernels.vector import (
     I16,
     I32,
     I64,
-    call,
     clamped,
     family,
     filled,
+    in_steps,
     load,
-    round_away,
     routine,
     splat,
     store,
-    suffix,
     vector,
 )
 
@@ -127,9 +125,8 @@ def _emit_trim(b: ir.IRBuilder, operands: Sequence[ir.Value], *, half_even: bool
     def body(first: ir.Value, lanes: int) -> None:
         kind = vector(F32, lanes)
         address = b.add(row, b.mul(first, I64(4)))
-        x = b.fmul(load(b, address, kind), _real(b, scale, lanes))
-        x = clamped(b, x, _real(b, low, lanes), _real(b, high, lanes))
-        x = call(b, f"llvm.rint.{suffix(kind)}", kind, x) if half_even else round_away(b, x)
+        ends = _real(b, low, lanes), _real(b, high, lanes)
+        x = in_steps(b, load(b, address, kind), _real(b, scale, lanes), *ends, half_even=half_even)
         with b.if_else(b.icmp_signed("!=", coded, I64(0))) as (codes, reals):
             with codes:
                 missing = b.bitcast(b.fcmp_unordered("uno", x, x), ir.IntType(lanes))

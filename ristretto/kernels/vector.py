@@ -81,6 +81,14 @@ def round_away(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     return b.select(b.fcmp_ordered(">=", rest, filled(kind.element, kind.count, 0.5)), b.fadd(whole, one), whole)
 
 
+def in_steps(
+    b: ir.IRBuilder, x: ir.Value, scale: ir.Value, low: ir.Value, high: ir.Value, *, half_even: bool
+) -> ir.Value:
+    """Trim a vector of real numbers to whole steps, saturated: ``1 / scale`` is a step, `low` and `high` are codes."""
+    x = clamped(b, b.fmul(x, scale), low, high)
+    return call(b, f"llvm.rint.{suffix(x.type)}", x.type, x) if half_even else round_away(b, x)
+
+
 Emit = Callable[[ir.IRBuilder, Sequence[ir.Value]], None]
 """Writes a routine's body from its operands; the last block is left open."""
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ristretto.execute.compiled.accumulator import aligned, fits_int32, split
-from ristretto.execute.compiled.ends import Scaling, padded, set_epilogue, set_places, set_real_epilogue
+from ristretto.execute.compiled.ends import Scaling, padded, set_epilogue, set_places, set_real_epilogue, set_start
 from ristretto.execute.compiled.graph import Multiply, Node
 from ristretto.kernels import program
 from ristretto.kernels.cpu import TIER
-from ristretto.kernels.rows import OFFSET
 from ristretto.kernels.tile import Operand
 from ristretto.net.op import Array
 
@@ -60,12 +59,7 @@ def emit_depthwise(
     job["weights"], job["low_weights"] = emitter.address(_in_pairs(halves[0], lanes)), 0
     if not narrow:
         job["low_weights"] = emitter.address(_in_pairs(halves[1], lanes))
-    # A stored byte is its code and the offset: what the offset adds up to is taken off again.
-    offset = OFFSET if operand is Operand.BYTES else 0
-    bias = scaling.bias - ((offset * rows.sum(axis=1, dtype=np.int64)) << scaling.lift)
-    first = bias if narrow else np.zeros_like(bias)
-    job["first"] = emitter.address(padded(first.astype(np.uint64).astype(np.uint32), lanes, np.uint32))
-    job["bias"] = emitter.address(padded(bias, lanes, np.int64))
+    set_start(emitter, job, rows, scaling.bias, scaling, operand, lanes, wide=not narrow)
     set_epilogue(emitter, job, scaling, wide=not narrow)
 
 

@@ -11,27 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ristretto.execute.compiled.graph import Graph, Move, Multiply, Node, Outside, Value, Work, code_ends
+from ristretto.execute.compiled.graph import Move, Multiply, Node, Outside, Value, Work, code_ends
 from ristretto.execute.compiled.multiplication import emit_multiply
 from ristretto.execute.compiled.storage import Buffer, Layout, works_across
 from ristretto.formats import FixedPoint
-from ristretto.kernels import depthwise, move, multiply, pointwise, program, response, window
+from ristretto.kernels import move, pointwise, program
+from ristretto.kernels.program import TABLES
 from ristretto.kernels.rows import BYTES, OFFSET, REALS, SIZES, TRIM, VIEW
 from ristretto.net import Layer
 from ristretto.net.form import Join, Pointwise, Response, Stack, Window
 from ristretto.net.op import Array
 
-TABLES = {
-    program.MULTIPLY: multiply.MULTIPLY,
-    program.DEPTHWISE: depthwise.DEPTHWISE,
-    program.MOVE: move.MOVE,
-    program.FRAME: move.FRAME,
-    program.LARGEST: window.WINDOW,
-    program.JOIN: pointwise.JOIN,
-    program.LOOKUP: pointwise.LOOKUP,
-    program.RESPONSE: response.RESPONSE,
-}
-"""The record of each table, in the order in which the program takes them."""
 OPERATIONS = {"SUM": pointwise.SUM, "PROD": pointwise.PRODUCT, "MAX": pointwise.MAXIMUM}
 MOST_FACTORS = 1 << 20
 """Entries of the longest table of a response's factors; beyond, they are computed."""
@@ -57,8 +47,8 @@ class Emitter:
     arrays: list[Array] = field(default_factory=list)
     """What jobs point at: it must live as long as they do."""
 
-    def emit(self, graph: Graph) -> None:
-        """Write the jobs of every node."""
+    def emit(self) -> None:
+        """Write the jobs of every node that is laid out."""
         framed: set[Buffer] = set()
         for phase, nodes in enumerate(self.layout.phases):
             for node in nodes:

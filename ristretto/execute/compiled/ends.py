@@ -12,7 +12,7 @@ from ristretto.execute.compiled.graph import Multiply, Node, code_ends
 from ristretto.formats import FixedPoint
 from ristretto.kernels import epilogue
 from ristretto.kernels.epilogue import Finish, RealStage, Stage, Sums
-from ristretto.kernels.rows import SIZES
+from ristretto.kernels.rows import OFFSET, SIZES
 from ristretto.kernels.tile import WORD, Operand
 from ristretto.net.op import Array
 
@@ -81,6 +81,21 @@ def set_places(emitter: Emitter, job: Any, node: Node, work: Multiply, channel: 
         job["across"], job["source_pixel"], job["target_pixel"] = 1, image, job["target_image"]
 
 
+def set_start(
+    emitter: Emitter, job: Any, rows: Array, bias: Array, scaling: Scaling, operand: Operand, lanes: int, *, wide: bool
+) -> None:
+    """Say what integer sums start from, and what is added to wide ones at the end.
+
+    A stored byte is its code and the offset: what the offset adds up to is taken off again.
+    """
+    if operand is Operand.BYTES:
+        bias = bias - ((OFFSET * rows.sum(axis=1, dtype=np.int64)) << scaling.lift)
+    start = np.zeros(len(rows), np.int64) if wide else bias
+    job["bias"] = emitter.address(padded(bias, lanes, bias.dtype))
+    # Modulo 2**32, as the sums are; the total fits.
+    job["first"] = emitter.address(padded(start.astype(np.uint64).astype(np.uint32), lanes, np.uint32))
+
+
 def set_epilogue(emitter: Emitter, job: Any, scaling: Scaling, *, wide: bool) -> None:
     """Say how integer sums become what is stored."""
     second = scaling.stages[1] if len(scaling.stages) > 1 else None
@@ -101,7 +116,7 @@ def set_real_epilogue(emitter: Emitter, job: Any, node: Node) -> None:
     stages = []
     for trim in node.trims:
         ends = code_ends(trim, node.low, node.high) if trim is node.trims[-1] else (trim.low_code, trim.high_code)
-        stages.append(RealStage(trim.fl, *(end * 2.0**-trim.fl for end in ends)))
+        stages.append(RealStage(trim.fl, *ends))
     clamp = (-np.inf, np.inf) if stages else (node.low, node.high)
     job["packed"] = emitter.address(epilogue.pack_real(stages, *clamp))
     job["routine"] = epilogue.REAL_HALF_EVEN if emitter.half_even else epilogue.REAL

@@ -49,9 +49,9 @@ def _accepts(maker: Node, node: Node) -> bool:
     """Whether a node can do another's trim or clamp on top of its own."""
     most = MOST_TRIMS if isinstance(maker.work, Multiply) else 1
     trims = maker.trims + node.trims
-    # A clamp is done last, so its ends must be numbers that every trim after it leaves alone.
     if maker.makes_codes and any(fmt.bw > WIDEST_CODE for fmt in trims):
         return False
+    # A clamp is done last, so its ends must be numbers that every trim after it leaves alone.
     if not all(within(n.low, n.high, fmt) for n in (maker, node) for fmt in trims):
         return False
     loads_as_it_is = isinstance(maker.work, Outside) and not node.trims

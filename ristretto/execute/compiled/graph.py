@@ -202,7 +202,6 @@ class Builder:
     def __init__(self) -> None:
         self.graph = Graph()
         self.pictures = 0
-        self.shapes: dict[str, Shape] = {}
         self.values: dict[str, Value] = {}
         self.loaded: list[str] = []
         self.written: dict[str, Shape] = {}

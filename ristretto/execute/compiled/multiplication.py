@@ -10,16 +10,15 @@ from ristretto.execute.compiled.accumulator import (
     Accumulator,
     Walk,
     choose_accumulator,
-    laid_out,
     pack,
 )
 from ristretto.execute.compiled.depthwise import emit_depthwise, fits_depthwise
-from ristretto.execute.compiled.ends import Scaling, padded, set_epilogue, set_places, set_real_epilogue
+from ristretto.execute.compiled.ends import Scaling, padded, set_epilogue, set_places, set_real_epilogue, set_start
 from ristretto.execute.compiled.graph import Multiply, Node, Value
 from ristretto.execute.compiled.storage import Buffer
 from ristretto.kernels import program
 from ristretto.kernels.cpu import TIER
-from ristretto.kernels.rows import BYTES, OFFSET
+from ristretto.kernels.rows import BYTES
 from ristretto.kernels.tile import Operand
 from ristretto.net import Geometry
 from ristretto.net.op import Array
@@ -40,9 +39,9 @@ def emit_multiply(emitter: Emitter, phase: int, node: Node, work: Multiply) -> N
     if work.depthwise and fits_depthwise(work, scaling):
         emit_depthwise(emitter, phase, node, work, operand, scaling)
         return
+    terms = _walk_of(walk, buffer, operand, inputs)
     for group in range(walk.groups):
         picked = slice(group * outputs, (group + 1) * outputs)
-        terms = _walk_of(walk, buffer, operand, inputs)
         job = emitter.job(phase, program.MULTIPLY, node, across=work.across)
         set_places(emitter, job, node, work, group * inputs, group * outputs)
         job["operand"], job["outputs"] = operand.value, outputs
@@ -98,16 +97,8 @@ def _set_integer(
     chosen = choose_accumulator(rows, bias, terms, operand, -value.fmt.low_code, scaling.stages[0], scaling.lift)
     vectors = 2 if job["across"] else _vectors(len(rows), int(job["width"]))
     _set_walk(emitter, job, chosen, operand, vectors)
-    lanes = vectors * TIER.lanes
-    # A stored byte is its code and the offset: what the offset adds up to is taken off again.
-    ones = laid_out(rows, terms).sum(axis=(1, 2), dtype=np.int64)
-    offset = OFFSET if operand is Operand.BYTES else 0
     job["wide"] = chosen.wide
-    wide_bias = bias if scaling.doubles else bias - ((offset * ones) << scaling.lift)
-    job["bias"] = emitter.address(padded(wide_bias, lanes, wide_bias.dtype))
-    start = np.zeros(len(rows), np.int64) if chosen.wide else wide_bias
-    # Modulo 2**32, as the sums are; the total fits.
-    job["first"] = emitter.address(padded(start.astype(np.uint64).astype(np.uint32), lanes, np.uint32))
+    set_start(emitter, job, rows, bias, scaling, operand, vectors * TIER.lanes, wide=chosen.wide)
     set_epilogue(emitter, job, scaling, wide=chosen.wide)
 
 

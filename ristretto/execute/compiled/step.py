@@ -56,7 +56,7 @@ class ProgramStep:
             self.at_once = -(-self.at_once // PIECES)
         self.arena_size, self.row = layout.size(self.at_once), layout.row
         self.emitter = Emitter(layout, half_even=arithmetic.half_even)
-        self.emitter.emit(graph)
+        self.emitter.emit()
         self.schedule, self.jobs = self.emitter.finished()
         self.arenas: SimpleQueue[Array] = SimpleQueue()
         self.pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
