@@ -19,7 +19,7 @@ from ristretto.execute import IntegerExecutor, default_threads
 from ristretto.formats import EXACT, Arithmetic
 from ristretto.net import Net, QuantSpec
 from ristretto.passes import QuantizeLayers
-from ristretto.search import MODES, PRESETS, Goal, Score, SearchResult, TrialScorer, run_search
+from ristretto.search import MODES, PRESETS, Bits, Goal, Score, SearchResult, TrialScorer, run_search
 
 CALIBRATION_BATCHES = 10
 """Batches of training data that ranges are measured on, as in the original tool."""
@@ -68,6 +68,7 @@ def quantize(
     error_margin: float = 2.0,
     iterations: int = 50,
     preset: str = "accurate",
+    bits: Bits | None = None,
     score_blob: str | None = None,
     fold: bool = False,
     arithmetic: Arithmetic = EXACT,
@@ -95,6 +96,8 @@ def quantize(
         TEST batches for each score.
     preset : str
         One of ``ristretto.search.PRESETS``.
+    bits : mapping of Part to int, or None
+        The width of each part, bits, taken without a search; parts that the net lacks do not count.
     score_blob : str or None
         The output blob whose mean is the score; by default the first accuracy in alphabetical order, else the first
         loss.
@@ -139,10 +142,10 @@ def quantize(
         mean, argmax = scores.outputs[goal.blob], scores.companions.get(f"{goal.blob}_argmax")
         return Score(float(mean.reshape(-1)[0]), argmax)
 
-    result = run_search(test, stats, rule, mode, scorer, goal, report=watcher.trial)
+    result = run_search(test, stats, rule, mode, scorer, goal, bits=bits, report=watcher.trial)
     for note in result.notes:
         watcher.note(note)
-    net = QuantizeLayers(result.spec)(whole)
+    net = result.condensed.apply(whole)
     return Quantized(rewritten_text(read.prototxt, read.net, net), net, stats, result)
 
 

@@ -6,8 +6,12 @@ import argparse
 from collections.abc import Sequence
 
 from ristretto.formats import EMULATIONS, EXACT, HALF_EVEN, Arithmetic
+from ristretto.net import Part
 
 OPTION = "-"
+
+WIDEST = 32
+"""Bits of the longest word."""
 
 
 def normalise(argv: Sequence[str]) -> list[str]:
@@ -49,6 +53,26 @@ def percentage(text: str) -> float:
 
 
 percentage.__name__ = "number"
+
+
+def part_widths(text: str) -> dict[Part, int]:
+    """Read the width of each part, 1 to 32 bits, with slashes between; ``-`` for one that is left in float.
+
+    Examples
+    --------
+    >>> {part.value: width for part, width in part_widths("4/-/8").items()}
+    {'conv_params': 4, 'activations': 8}
+    """
+    words = text.split("/")
+    if len(words) != len(Part):
+        raise argparse.ArgumentTypeError(f"{text} is not of the form CONV/FC/OUTPUTS, as 8/4/8 or 8/-/8")
+    widths = {part: int(word) for part, word in zip(Part, words, strict=True) if word != "-"}
+    if not all(1 <= width <= WIDEST for width in widths.values()):
+        raise argparse.ArgumentTypeError(f"{text} has a width that does not lie between 1 and {WIDEST}")
+    return widths
+
+
+part_widths.__name__ = "list of widths"
 
 
 def add_model(parser: argparse.ArgumentParser, *, weights_required: bool) -> None:

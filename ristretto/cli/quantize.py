@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 
 from ristretto import api
-from ristretto.cli.arguments import add_json, add_model, add_running, chosen_arithmetic, json_files, percentage
+from ristretto.cli.arguments import (
+    add_json,
+    add_model,
+    add_running,
+    chosen_arithmetic,
+    json_files,
+    part_widths,
+    percentage,
+)
 from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
 from ristretto.cli.output import note_gpu, show
 from ristretto.cli.watch import TerminalWatcher
@@ -19,6 +27,7 @@ EXAMPLES = """examples:
   ristretto quantize --model train_val.prototxt --weights net.caffemodel --model_quantized quantized.prototxt \\
       --trimming_mode dynamic_fixed_point --iterations 100 --error_margin 1
   ristretto quantize ... --preset original --json result.json     # the original tool's own choices
+  ristretto quantize ... --bits 4/4/8                             # no search: 4-bit weights, 8-bit outputs
   ristretto quantize ... --trimming_mode minifloat --score accuracy_top5
   ristretto quantize ... --data val.txt --calibration_data train.txt      # other data than the prototxt's
   ristretto quantize ... --fold folded.caffemodel                 # a net with BatchNorm
@@ -51,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--preset", choices=list(PRESETS), default=next(iter(PRESETS)), help="how formats are chosen (%(default)s)"
     )
     parser.add_argument(
+        "--bits",
+        type=part_widths,
+        metavar="CONV/FC/OUTPUTS",
+        help="take these widths instead of searching; - leaves a part in float, as in 8/-/8",
+    )
+    parser.add_argument(
         "--score", metavar="BLOB", help="the output blob that is the score (the first accuracy, else the first loss)"
     )
     parser.add_argument(
@@ -79,6 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
             error_margin=arguments.error_margin,
             iterations=arguments.iterations,
             preset=arguments.preset,
+            bits=arguments.bits,
             arithmetic=chosen_arithmetic(arguments),
             score_blob=arguments.score,
             fold=arguments.fold is not None,

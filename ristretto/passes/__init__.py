@@ -4,6 +4,7 @@ from ristretto.passes.add_accuracy import AddAccuracy
 from ristretto.passes.fold_batch_norm import FoldBatchNorm
 from ristretto.passes.init_weights import InitWeights
 from ristretto.passes.quantize_layers import QuantizeLayers
+from ristretto.passes.set_weights import SetWeights
 from ristretto.passes.spell_out_sharing import SpellOutSharing
 
-__all__ = ["AddAccuracy", "FoldBatchNorm", "InitWeights", "QuantizeLayers", "SpellOutSharing"]
+__all__ = ["AddAccuracy", "FoldBatchNorm", "InitWeights", "QuantizeLayers", "SetWeights", "SpellOutSharing"]

@@ -8,7 +8,8 @@ from ristretto.calibrate import CalibrationStats
 from ristretto.net import Part, Phase
 from ristretto.search.mode import Ladder, Quants, TrimmingMode
 from ristretto.search.preset import Preset, Trials
-from ristretto.search.result import Bits
+from ristretto.search.result import Trial
+from ristretto.search.widths import Widths
 
 
 class AccuratePreset(Preset):
@@ -25,11 +26,11 @@ class AccuratePreset(Preset):
     name = "accurate"
     calibration_phase = Phase.TEST
 
-    def formats(self, mode: TrimmingMode, stats: CalibrationStats, bits: Bits) -> Quants:
+    def formats(self, mode: TrimmingMode, stats: CalibrationStats, widths: Widths) -> Quants:
         """Choose by squared error."""
-        return mode.by_error(stats, bits)
+        return mode.by_error(stats, widths)
 
-    def decide(self, trials: Trials) -> Bits:
+    def decide(self, trials: Trials) -> Trial:
         """Walk down each ladder alone, then give bits back until they hold together."""
         ladders = trials.ladders
         rungs = [trials.lowest(ladder) for ladder in ladders]
@@ -39,7 +40,7 @@ class AccuratePreset(Preset):
                 break
             # The first of equals: the order of the ladders decides, not that of threads.
             rungs = max(wider, key=lambda choice: trials.goal.better(trials.together(_bits(ladders, choice)).score))
-        return _bits(ladders, rungs)
+        return trials.together(_bits(ladders, rungs))
 
 
 def _bits(ladders: Sequence[Ladder], rungs: Sequence[int]) -> dict[Part, int]:

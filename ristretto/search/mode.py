@@ -10,6 +10,7 @@ from typing import ClassVar
 from ristretto.calibrate import CalibrationStats
 from ristretto.net import LayerQuant, Part
 from ristretto.search.result import Bits
+from ristretto.search.widths import Widths
 
 LADDER = (16, 8, 4, 2, 1)
 """The widths that are tried, bits, as in the original tool."""
@@ -49,12 +50,6 @@ def ladder(name: str, parts: Sequence[Part], widths: Sequence[int] = LADDER) -> 
     return Ladder(name, rungs, dict.fromkeys(parts, UNCONDENSED))
 
 
-def one_width(bits: Bits) -> int:
-    """Give the width that all parts share."""
-    (width,) = set(bits.values())
-    return width
-
-
 class TrimmingMode(ABC):
     """A kind of number format.
 
@@ -69,24 +64,27 @@ class TrimmingMode(ABC):
     def ladders(self, parts: Sequence[Part]) -> Sequence[Ladder]:
         """Give what is tried, in order; each ladder by itself."""
 
+    def check(self, bits: Bits) -> None:  # noqa: B027 (most modes take whatever they are given)
+        """Raise a SearchError when the mode has no formats of these widths."""
+
     @abstractmethod
-    def by_range(self, stats: CalibrationStats, bits: Bits) -> Quants:
+    def by_range(self, stats: CalibrationStats, widths: Widths) -> Quants:
         """Choose formats as the original tool does: from the ranges after the whole forward pass.
 
         Parameters
         ----------
         stats : CalibrationStats
-        bits : mapping of Part to int
-            The widths; a part without one stays in float.
+        widths : mapping of str to LayerWidths
+            For each layer that was calibrated; a place without a width stays in float.
 
         Returns
         -------
         mapping of str to LayerQuant
-            For each layer that was calibrated.
+            For the same layers.
         """
 
     @abstractmethod
-    def by_error(self, stats: CalibrationStats, bits: Bits) -> Quants:
+    def by_error(self, stats: CalibrationStats, widths: Widths) -> Quants:
         """Choose formats by what they do to a layer's output, from numbers as they are in use.
 
         Where the output ranks classes, the places lost come first; else, and among equals, the squared error decides.

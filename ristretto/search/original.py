@@ -9,7 +9,8 @@ from ristretto.errors import SearchError
 from ristretto.net import Phase
 from ristretto.search.mode import Quants, TrimmingMode
 from ristretto.search.preset import Preset, Trials
-from ristretto.search.result import Bits
+from ristretto.search.result import Trial
+from ristretto.search.widths import Widths
 
 
 class OriginalPreset(Preset):
@@ -31,10 +32,11 @@ class OriginalPreset(Preset):
             )
         return replace(stats, layers=layers)
 
-    def formats(self, mode: TrimmingMode, stats: CalibrationStats, bits: Bits) -> Quants:
+    def formats(self, mode: TrimmingMode, stats: CalibrationStats, widths: Widths) -> Quants:
         """Choose by the ranges alone."""
-        return mode.by_range(stats, bits)
+        return mode.by_range(stats, widths)
 
-    def decide(self, trials: Trials) -> Bits:
+    def decide(self, trials: Trials) -> Trial:
         """Walk down each ladder alone."""
-        return {part: w for ladder in trials.ladders for part, w in ladder.bits(trials.lowest(ladder)).items()}
+        bits = {part: w for ladder in trials.ladders for part, w in ladder.bits(trials.lowest(ladder)).items()}
+        return trials.together(bits)

@@ -9,9 +9,10 @@ from typing import ClassVar
 
 from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.net import Net, Part, Phase, QuantSpec
-from ristretto.passes import QuantizeLayers
+from ristretto.search.condense import Condensed, Refiner
 from ristretto.search.mode import Ladder, Quants, TrimmingMode
 from ristretto.search.result import ALL_PARTS, Bits, Score, SearchResult, Trial
+from ristretto.search.widths import Widths, of_parts
 
 Scorer = Callable[[Net], Score]
 
@@ -60,6 +61,8 @@ class Trials:
     scorer : callable
         Gives a net's score.
     goal : Goal
+    refine : callable
+        Changes weights to suit the formats.
     report : callable
         Told of each trial when it is done.
     """
@@ -70,6 +73,7 @@ class Trials:
     stats: CalibrationStats
     scorer: Scorer
     goal: Goal
+    refine: Refiner
     report: Callable[[Trial], None]
 
     def __post_init__(self) -> None:
@@ -77,20 +81,29 @@ class Trials:
         self.done: dict[tuple[tuple[str, int], ...], Trial] = {}
 
     @property
+    def parts(self) -> Sequence[Part]:
+        """The parts that the net has."""
+        present = {layer.layer.op.part for layer in self.stats.layers.values()} | {Part.ACTIVATIONS}
+        return [part for part in Part if part in present]
+
+    @property
     def ladders(self) -> Sequence[Ladder]:
         """What is tried, in order."""
-        present = {layer.layer.op.part for layer in self.stats.layers.values()} | {Part.ACTIVATIONS}
-        return self.mode.ladders([part for part in Part if part in present])
+        return self.mode.ladders(self.parts)
 
     def run(self, part: str, bits: Bits) -> Trial:
         """Score the net with some parts condensed to these widths, the others in float."""
         key = tuple(sorted((p.value, width) for p, width in bits.items()))
         if key not in self.done:
-            spec = self.preset.spec(self.mode, self.stats, bits)
-            score = self.scorer(QuantizeLayers(spec)(self.net))
-            self.done[key] = Trial(part, dict(bits), score, self.goal.holds(score, self.baseline))
+            condensed = self.condense(of_parts(self.stats, bits))
+            score = self.scorer(condensed.apply(self.net))
+            self.done[key] = Trial(part, dict(bits), condensed, score, self.goal.holds(score, self.baseline))
             self.report(self.done[key])
         return self.done[key]
+
+    def condense(self, widths: Widths) -> Condensed:
+        """Choose formats, and weights where there is a refiner."""
+        return self.refine(self.preset.spec(self.mode, self.stats, widths))
 
     def lowest(self, ladder: Ladder) -> int:
         """Walk down a ladder; give the last rung that holds before the first that does not, -1 for none."""
@@ -115,20 +128,20 @@ class Preset(ABC):
     """The phase that the net is in while its ranges are measured; the data is the TRAIN phase's either way."""
 
     @abstractmethod
-    def formats(self, mode: TrimmingMode, stats: CalibrationStats, bits: Bits) -> Quants:
-        """Give the formats of all layers; a part without a width stays in float."""
+    def formats(self, mode: TrimmingMode, stats: CalibrationStats, widths: Widths) -> Quants:
+        """Give the formats of all layers; a place without a width stays in float."""
 
     @abstractmethod
-    def decide(self, trials: Trials) -> Bits:
-        """Choose the widths of all parts."""
+    def decide(self, trials: Trials) -> Trial:
+        """Choose the widths of all parts; gives the trial in which they stand together."""
 
     def covered(self, stats: CalibrationStats) -> CalibrationStats:
         """Give the ranges of the layers that the search may quantize."""
         return stats
 
-    def spec(self, mode: TrimmingMode, stats: CalibrationStats, bits: Bits) -> QuantSpec:
+    def spec(self, mode: TrimmingMode, stats: CalibrationStats, widths: Widths) -> QuantSpec:
         """Give the formats of every layer that these widths touch."""
-        quants = self.formats(mode, stats, bits)
+        quants = self.formats(mode, stats, widths)
         touched = {name: q for name, q in quants.items() if q.layer_in or q.layer_out or q.params}
         return QuantSpec(mode.name, touched)
 
@@ -159,6 +172,8 @@ def run_search(
     scorer: Scorer,
     goal: Goal,
     *,
+    bits: Bits | None = None,
+    refine: Refiner = Condensed,
     report: Callable[[Trial], None] = lambda trial: None,
 ) -> SearchResult:
     """Search the smallest widths that keep the score within the margin: stages three and four of the paper.
@@ -174,13 +189,20 @@ def run_search(
         Gives a net's score.
     goal : Goal
         What the score must do.
+    bits : mapping of Part to int, or None
+        Widths that are taken without a search; those of parts that the net lacks do not count.
+    refine : callable
+        Changes weights to suit the formats; by default they stay as they are.
     report : callable
         Told of each trial when it is done.
     """
     stats = preset.covered(stats)
-    trials = Trials(net, preset, mode, stats, scorer, goal, report)
-    bits = preset.decide(trials)
-    final = trials.together(bits)
+    trials = Trials(net, preset, mode, stats, scorer, goal, refine, report)
+    if bits is not None:
+        mode.check(bits)
+        final = trials.together({part: bits[part] for part in trials.parts if part in bits})
+    else:
+        final = preset.decide(trials)
     return SearchResult(
         preset=preset.name,
         score_blob=goal.blob,
@@ -188,8 +210,8 @@ def run_search(
         baseline=trials.baseline,
         error_margin=goal.error_margin,
         trials=tuple(trials.done.values()),
-        bits=bits,
-        spec=preset.spec(mode, stats, bits),
+        bits=final.bits,
+        condensed=final.condensed,
         score=final.score,
         within_margin=final.holds,
         notes=tuple(preset.notes(stats)),

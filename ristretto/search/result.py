@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ristretto.net import Part, QuantSpec
+from ristretto.search.condense import Condensed
 
 ALL_PARTS = "all"
 """The part's name of a trial in which the three parts are condensed together."""
@@ -32,6 +33,8 @@ class Trial:
         Which part was condensed, the others in float; "all" for the three together.
     bits : mapping of Part to int
         The widths of the parts that were condensed.
+    condensed : Condensed
+        The formats that this gave the layers, and the weights where they were changed.
     score : Score
     holds : bool
         Whether the score lies within the margin.
@@ -39,6 +42,7 @@ class Trial:
 
     part: str
     bits: Bits
+    condensed: Condensed
     score: Score
     holds: bool
 
@@ -62,8 +66,8 @@ class SearchResult:
         In the order in which they were run.
     bits : mapping of Part to int
         The widths chosen.
-    spec : QuantSpec
-        The formats chosen.
+    condensed : Condensed
+        The formats chosen, and the weights where they were changed.
     score : Score
         The condensed net's.
     within_margin : bool
@@ -79,7 +83,12 @@ class SearchResult:
     error_margin: float
     trials: tuple[Trial, ...]
     bits: Bits
-    spec: QuantSpec
+    condensed: Condensed
     score: Score
     within_margin: bool
     notes: tuple[str, ...] = ()
+
+    @property
+    def spec(self) -> QuantSpec:
+        """The formats chosen."""
+        return self.condensed.spec

@@ -5,16 +5,13 @@ Where the two choose different widths, each one's formats are scored at the othe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from page import shared_models, table, write_block
 
 from ristretto import api
-from ristretto.calibrate import CalibrationStats
-from ristretto.net import Part, Phase
-from ristretto.search import PRESETS, Bits, Preset, SearchResult, Trials, TrimmingMode
-from ristretto.search.mode import Quants
+from ristretto.net import Part
+from ristretto.search import Bits, SearchResult
 
 # What the original's own build printed for these nets and data: float score, chosen widths, final score, points lost.
 ORIGINAL_TOOL = {
@@ -24,36 +21,10 @@ ORIGINAL_TOOL = {
 MARGIN = 1
 
 
-@dataclass(frozen=True)
-class AtGivenBits(Preset):
-    """Another preset's formats at widths that are given."""
-
-    inner: Preset
-    bits: Bits
-
-    @property
-    def name(self) -> str:
-        """The other preset's."""
-        return self.inner.name
-
-    @property
-    def calibration_phase(self) -> Phase:
-        """The other preset's."""
-        return self.inner.calibration_phase
-
-    def formats(self, mode: TrimmingMode, stats: CalibrationStats, bits: Bits) -> Quants:
-        """Choose as the other preset does."""
-        return self.inner.formats(mode, stats, bits)
-
-    def decide(self, trials: Trials) -> Bits:
-        """Take the given widths."""
-        return self.bits
-
-
-def search(folder: Path, preset: str) -> SearchResult:
-    """Search one net."""
+def search(folder: Path, preset: str, bits: Bits | None = None) -> SearchResult:
+    """Search one net, or choose its formats at given widths."""
     model, weights = folder / "train_val.prototxt", folder / f"{folder.name}.caffemodel"
-    return api.quantize(model, weights, error_margin=MARGIN, iterations=100, preset=preset).result
+    return api.quantize(model, weights, error_margin=MARGIN, iterations=100, preset=preset, bits=bits).result
 
 
 def row(name: str, decider: str, found: SearchResult) -> list[str]:
@@ -81,8 +52,8 @@ def main() -> None:
         rows += [row(name, f"`--preset {preset}`", result) for preset, result in found.items()]
         for preset, other in (("accurate", "original"), ("original", "accurate")):
             if found[preset].bits != found[other].bits:
-                PRESETS["given"] = AtGivenBits(PRESETS[preset], found[other].bits)
-                rows.append(row(name, f"{preset} formats at the widths of {other}", search(folder, "given")))
+                given = search(folder, preset, found[other].bits)
+                rows.append(row(name, f"{preset} formats at the widths of {other}", given))
     head = ["net", "who decides", "float", "bits CONV / FC / outputs", "score", "points lost", "by argmax", "within 1"]
     write_block("presets", table(head, rows))
 

@@ -23,6 +23,7 @@ from ristretto.layers.inner_product import InnerProduct
 from ristretto.layers.input import Input
 from ristretto.net import Layer, LayerQuant, Net, Part, Phase
 from ristretto.search import ALL_PARTS, MODES, PRESETS, Bits, Goal, Score, SearchResult, run_search
+from ristretto.search.condense import Condensed
 from ristretto.search.fit import (
     candidates,
     fixed_point_for_output,
@@ -32,7 +33,9 @@ from ristretto.search.fit import (
     params_error,
     places_lost,
 )
+from ristretto.search.modes.dynamic_fixed_point import UNSET
 from ristretto.search.modes.minifloat import layer_error
+from ristretto.search.widths import LayerWidths, of_parts
 
 DYNAMIC = MODES["dynamic_fixed_point"]
 ACTIVATIONS, CONV, FC = Part.ACTIVATIONS, Part.CONV_PARAMS, Part.FC_PARAMS
@@ -62,7 +65,8 @@ def samples(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
 
 def formats(preset: str, stats: LayerStats, bits: Bits) -> LayerQuant:
     """Give one layer's formats in dynamic fixed point."""
-    return PRESETS[preset].formats(DYNAMIC, CalibrationStats({"layer": stats}, 1, ""), bits)["layer"]
+    found = CalibrationStats({"layer": stats}, 1, "")
+    return PRESETS[preset].formats(DYNAMIC, found, of_parts(found, bits))["layer"]
 
 
 def small_net() -> tuple[Net, CalibrationStats]:
@@ -304,21 +308,60 @@ def test_every_mode_gives_every_layer_its_formats(preset: str, mode: str) -> Non
     assert all(q.layer_in and q.layer_out and q.params for q in found.spec.layers.values())
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("place", ["layer_in", "layer_out", "params"])
+def test_every_mode_leaves_a_place_without_a_width_in_float(preset: str, mode: str, place: str) -> None:
+    stats = small_net()[1]
+    widths = {name: LayerWidths(**{place: 8}) for name in stats.layers}
+    for quant in PRESETS[preset].formats(MODES[mode], stats, widths).values():
+        given = {name for name in ("layer_in", "layer_out", "params") if getattr(quant, name) not in (None, UNSET)}
+        assert given == {place}
+
+
+def test_given_widths_are_taken_without_a_search() -> None:
+    net, stats = small_net()
+    bits = {CONV: 5, FC: 3, ACTIVATIONS: 7}
+    found = run_search(net, stats, PRESETS["accurate"], DYNAMIC, lambda n: Score(0.5), Goal("accuracy", 1), bits=bits)
+    assert found.bits == bits
+    assert [trial.bits for trial in found.trials] == [bits]
+    assert {name: (q.layer_in.bw, q.params.bw) for name, q in found.spec.layers.items()} == {
+        "conv": (7, 5),
+        "fc": (7, 3),
+    }
+
+
+def test_a_refiner_changes_the_weights_of_every_trial() -> None:
+    net, stats = small_net()
+    weights = {"fc": tuple(np.zeros_like(blob) for blob in net["fc"].blobs)}
+    seen = []
+
+    def scorer(trial: Net) -> Score:
+        seen.append(not trial["fc"].blobs[0].any())
+        return Score(0.9)
+
+    found = run_search(
+        net, stats, PRESETS["accurate"], DYNAMIC, scorer, Goal("accuracy", 1), refine=lambda s: Condensed(s, weights)
+    )
+    assert seen == [False] + [True] * (len(seen) - 1)
+    assert not found.condensed.apply(net)["fc"].blobs[0].any()
+
+
 def test_minifloats_of_the_original_follow_its_formula() -> None:
     # max |x| = 3: log2(log2(3) - 1) + 1 = 0.23, so 4 bits, the least; 2**20 needs ceil(log2(20 - 1) + 1) = 6.
     stats = small_net()[1].layers["conv"]
     wide = replace(stats, final_out=Range(-(2.0**20), 3))
     for layer, exp_bits in ((stats, 4), (wide, math.ceil(math.log2(20 - 1) + 1))):
-        found = MODES["minifloat"].by_range(CalibrationStats({"l": layer}, 1, ""), dict.fromkeys(Part, 8))["l"]
+        found = MODES["minifloat"].by_range(CalibrationStats({"l": layer}, 1, ""), {"l": LayerWidths(8, 8, 8)})["l"]
         assert found.params == MiniFloat(exp_bits, 7 - exp_bits)
 
 
 def test_minifloats_by_error_are_no_worse_than_the_originals() -> None:
     stats = small_net()[1]
-    bits = dict.fromkeys(Part, 8)
+    widths = of_parts(stats, dict.fromkeys(Part, 8))
     for name, layer in stats.layers.items():
-        ours = MODES["minifloat"].by_error(stats, bits)[name].params
-        theirs = MODES["minifloat"].by_range(stats, bits)[name].params
+        ours = MODES["minifloat"].by_error(stats, widths)[name].params
+        theirs = MODES["minifloat"].by_range(stats, widths)[name].params
         assert isinstance(ours, MiniFloat)
         assert isinstance(theirs, MiniFloat)
         assert layer_error(layer, ours) <= layer_error(layer, theirs)
@@ -327,16 +370,16 @@ def test_minifloats_by_error_are_no_worse_than_the_originals() -> None:
 def test_fixed_point_has_one_radix_point() -> None:
     stats = small_net()[1]
     for preset in PRESETS.values():
-        quants = preset.formats(MODES["fixed_point"], stats, dict.fromkeys(Part, 8))
+        quants = preset.formats(MODES["fixed_point"], stats, of_parts(stats, dict.fromkeys(Part, 8)))
         assert len({fmt for q in quants.values() for fmt in (q.layer_in, q.layer_out, q.params)}) == 1
 
 
 def test_powers_of_two_by_error_reach_large_weights() -> None:
     layer = Layer("fc", InnerProduct(2), ("data",), ("fc",), (np.float32([[3, -4], [2, 0.5]]), np.float32([0, 0])))
     stats = CalibrationStats({"fc": stats_of(layer)}, 1, "")
-    bits = {FC: 4, ACTIVATIONS: 8}
-    assert MODES["integer_power_of_2_weights"].by_range(stats, bits)["fc"].params == PowerOfTwo(-8, -1)
-    ours = MODES["integer_power_of_2_weights"].by_error(stats, bits)["fc"].params
+    widths = of_parts(stats, {FC: 4, ACTIVATIONS: 8})
+    assert MODES["integer_power_of_2_weights"].by_range(stats, widths)["fc"].params == PowerOfTwo(-8, -1)
+    ours = MODES["integer_power_of_2_weights"].by_error(stats, widths)["fc"].params
     assert ours == PowerOfTwo(ours.exp_max - 7, ours.exp_max)
     assert ours.exp_max == 2
 

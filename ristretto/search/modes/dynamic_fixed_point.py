@@ -15,7 +15,7 @@ from ristretto.search.fit import (
     of_length,
 )
 from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
-from ristretto.search.result import Bits
+from ristretto.search.widths import LayerWidths, Widths
 
 UNSET = FixedPoint(32, 16)
 """What the fork makes of fields that its search leaves out of a ``quantization_param``: nearly, not quite, float."""
@@ -31,33 +31,30 @@ class DynamicFixedPointMode(TrimmingMode):
         """One ladder for each part."""
         return [ladder(part.value, [part]) for part in parts]
 
-    def by_range(self, stats: CalibrationStats, bits: Bits) -> Quants:
+    def by_range(self, stats: CalibrationStats, widths: Widths) -> Quants:
         """Give ``fl = bw - il``: ``il = ceil(log2(max))`` for activations, one more for weights.
 
-        No bias is looked at. In a layer that is touched at all, a part without a width has the fork's defaults.
+        No bias is looked at. In a layer that is touched at all, weights without a width have the fork's defaults.
         """
-        return {name: self._by_range(layer, bits) for name, layer in stats.layers.items()}
+        return {name: self._by_range(layer, widths[name]) for name, layer in stats.layers.items()}
 
     @staticmethod
-    def _by_range(stats: LayerStats, bits: Bits) -> LayerQuant:
-        part = stats.layer.op.part
-        assert part is not None
-        if part not in bits and Part.ACTIVATIONS not in bits:
+    def _by_range(stats: LayerStats, widths: LayerWidths) -> LayerQuant:
+        if not widths.touched:
             return LayerQuant(None, None, None)
-        layer_in, layer_out = activations_by_range(stats, bits)
-        params = of_length(bits[part], params_length(stats)) if part in bits else UNSET
+        layer_in, layer_out = activations_by_range(stats, widths)
+        params = UNSET if widths.params is None else of_length(widths.params, params_length(stats))
         return LayerQuant(layer_in, layer_out, params)
 
-    def by_error(self, stats: CalibrationStats, bits: Bits) -> Quants:
+    def by_error(self, stats: CalibrationStats, widths: Widths) -> Quants:
         """Give each place the fractional length with the least squared error."""
-        return {name: self._by_error(layer, bits) for name, layer in stats.layers.items()}
+        return {name: self._by_error(layer, widths[name]) for name, layer in stats.layers.items()}
 
     @staticmethod
-    def _by_error(stats: LayerStats, bits: Bits) -> LayerQuant:
-        part = stats.layer.op.part
-        assert part is not None
-        layer_in, layer_out = activations_by_error(stats, bits)
-        return LayerQuant(layer_in, layer_out, fixed_point_for_params(stats, bits[part]) if part in bits else None)
+    def _by_error(stats: LayerStats, widths: LayerWidths) -> LayerQuant:
+        layer_in, layer_out = activations_by_error(stats, widths)
+        params = None if widths.params is None else fixed_point_for_params(stats, widths.params)
+        return LayerQuant(layer_in, layer_out, params)
 
 
 def params_length(stats: LayerStats) -> int:
@@ -65,20 +62,22 @@ def params_length(stats: LayerStats) -> int:
     return integer_length(stats.weights.magnitude) + 1
 
 
-def activations_by_range(stats: LayerStats, bits: Bits) -> tuple[FixedPoint | None, FixedPoint | None]:
-    """Give the formats of a layer's input and output as the original does: one bit short of covering them."""
-    if Part.ACTIVATIONS not in bits:
-        # The fork trims them to 16 fractional bits here. Left in float the trials of weights score the same, and the
-        # net stays in one piece for onnxruntime, a tenth of the whole search's time.
-        return None, None
-    bw = bits[Part.ACTIVATIONS]
-    layer_in, layer_out = (of_length(bw, integer_length(seen.magnitude)) for seen in (stats.final_in, stats.final_out))
+def activations_by_range(stats: LayerStats, widths: LayerWidths) -> tuple[FixedPoint | None, FixedPoint | None]:
+    """Give the formats of a layer's input and output as the original does: one bit short of covering them.
+
+    The fork trims to 16 fractional bits where a place has no width. Left in float the trials of weights score the
+    same, and the net stays in one piece, a tenth of the whole search's time.
+    """
+    layer_in, layer_out = (
+        None if bw is None else of_length(bw, integer_length(seen.magnitude))
+        for bw, seen in ((widths.layer_in, stats.final_in), (widths.layer_out, stats.final_out))
+    )
     return layer_in, layer_out
 
 
-def activations_by_error(stats: LayerStats, bits: Bits) -> tuple[FixedPoint | None, FixedPoint | None]:
+def activations_by_error(stats: LayerStats, widths: LayerWidths) -> tuple[FixedPoint | None, FixedPoint | None]:
     """Give the formats of a layer's input and output with the least squared error."""
-    if Part.ACTIVATIONS not in bits:
-        return None, None
-    bw = bits[Part.ACTIVATIONS]
-    return fixed_point_for_input(stats, bw), fixed_point_for_output(stats, bw)
+    return (
+        None if widths.layer_in is None else fixed_point_for_input(stats, widths.layer_in),
+        None if widths.layer_out is None else fixed_point_for_output(stats, widths.layer_out),
+    )

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 
 from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.formats import FixedPoint
-from ristretto.net import LayerQuant, Part
+from ristretto.net import Part
 from ristretto.search.fit import candidates, integer_length, least, of_length, params_error, reach
-from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder, one_width
+from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
 from ristretto.search.modes.dynamic_fixed_point import params_length
 from ristretto.search.result import ALL_PARTS, Bits
+from ristretto.search.widths import Widths, check_one_width, one_width, with_format
 
 FEWEST_INTEGER_BITS = -8
 """Formats with fewer integer bits than this clip every net's activations."""
 
 
 class FixedPointMode(TrimmingMode):
-    """Every blob and all weights share one width and one fractional length.
+    """Every blob and all weights share one width and one fractional length, condensed or not.
 
     The fork has no word for this: it is written as dynamic fixed point whose radix points all stand at one place.
     """
@@ -29,7 +30,11 @@ class FixedPointMode(TrimmingMode):
         """One ladder for the whole net."""
         return [ladder(ALL_PARTS, parts)]
 
-    def by_range(self, stats: CalibrationStats, bits: Bits) -> Quants:
+    def check(self, bits: Bits) -> None:
+        """Raise a SearchError when parts have several widths."""
+        check_one_width(bits)
+
+    def by_range(self, stats: CalibrationStats, widths: Widths) -> Quants:
         """Give all places the largest of the integer lengths that dynamic fixed point would give each."""
         lengths = [
             length
@@ -40,20 +45,17 @@ class FixedPointMode(TrimmingMode):
                 params_length(layer),
             )
         ]
-        bw = one_width(bits)
-        return _everywhere(stats, of_length(bw, max(lengths)))
+        fmt = of_length(one_width(widths), max(lengths))
+        return {name: with_format(layer, fmt) for name, layer in widths.items()}
 
-    def by_error(self, stats: CalibrationStats, bits: Bits) -> Quants:
+    def by_error(self, stats: CalibrationStats, widths: Widths) -> Quants:
         """Give all places the fractional length with the least sum of squared errors, each relative to its signal."""
-        bw, layers = one_width(bits), list(stats.layers.values())
+        bw, layers = one_width(widths), list(stats.layers.values())
         widest = max(max(reach(s.layer_in, rectified=False), s.params.magnitude, _reach_out(s)) for s in layers)
         first = candidates(bw, widest)[0]
         formats = [FixedPoint(bw, fl) for fl in range(first.fl, max(first.fl, bw - FEWEST_INTEGER_BITS) + 1)]
-        return _everywhere(stats, least(formats, lambda fmt: sum(_relative_error(layer, fmt) for layer in layers)))
-
-
-def _everywhere(stats: CalibrationStats, fmt: FixedPoint) -> Quants:
-    return dict.fromkeys(stats.layers, LayerQuant(fmt, fmt, fmt))
+        fmt = least(formats, lambda fmt: sum(_relative_error(layer, fmt) for layer in layers))
+        return {name: with_format(layer, fmt) for name, layer in widths.items()}
 
 
 def _reach_out(stats: LayerStats) -> float:

@@ -10,10 +10,11 @@ import numpy as np
 
 from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.formats import MiniFloat
-from ristretto.net import LayerQuant, Part
+from ristretto.net import Part
 from ristretto.search.fit import least, params_error
-from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder, one_width
+from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
 from ristretto.search.result import ALL_PARTS, Bits
+from ristretto.search.widths import Widths, check_one_width, one_width, with_format
 
 WIDTHS = (16, 8)
 """The original goes on to 4 bits only with fewer than 3 exponent bits, which it never chooses."""
@@ -33,24 +34,28 @@ class MiniFloatMode(TrimmingMode):
         """One ladder for the whole net."""
         return [ladder(ALL_PARTS, parts, WIDTHS)]
 
-    def by_range(self, stats: CalibrationStats, bits: Bits) -> Quants:
+    def check(self, bits: Bits) -> None:
+        """Raise a SearchError when parts have several widths."""
+        check_one_width(bits)
+
+    def by_range(self, stats: CalibrationStats, widths: Widths) -> Quants:
         """Give all layers the exponent bits of the largest activation, at least 4; weights are not looked at."""
         needed = [
             exponent_bits(seen.magnitude)
             for layer in stats.layers.values()
             for seen in (layer.final_in, layer.final_out)
         ]
-        fmt = _minifloat(one_width(bits), max(FEWEST_EXPONENT_BITS, *needed))
-        return dict.fromkeys(stats.layers, LayerQuant(fmt, fmt, fmt))
+        fmt = _minifloat(one_width(widths), max(FEWEST_EXPONENT_BITS, *needed))
+        return {name: with_format(layer, fmt) for name, layer in widths.items()}
 
-    def by_error(self, stats: CalibrationStats, bits: Bits) -> Quants:
+    def by_error(self, stats: CalibrationStats, widths: Widths) -> Quants:
         """Give each layer the exponent bits with the least error in its output."""
-        width = one_width(bits)
+        width = one_width(widths)
         formats = [_minifloat(width, exp_bits) for exp_bits in EXPONENT_BITS if exp_bits <= width - 2]
         quants = {}
         for name, layer in stats.layers.items():
             fmt = least(formats, partial(layer_error, layer))
-            quants[name] = LayerQuant(fmt, fmt, fmt)
+            quants[name] = with_format(widths[name], fmt)
         return quants
 
 

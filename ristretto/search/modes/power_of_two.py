@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from ristretto.calibrate import CalibrationStats, LayerStats
+from ristretto.errors import SearchError
 from ristretto.formats import PowerOfTwo
 from ristretto.net import LayerQuant, Part
 from ristretto.search.fit import least, params_cost
 from ristretto.search.mode import Ladder, Quants, TrimmingMode
 from ristretto.search.modes.dynamic_fixed_point import activations_by_error, activations_by_range
 from ristretto.search.result import ALL_PARTS, Bits
+from ristretto.search.widths import Widths
 
 WEIGHT_BITS = 4
 ACTIVATION_BITS = 8
@@ -32,15 +34,25 @@ class PowerOfTwoMode(TrimmingMode):
         bits = {part: ACTIVATION_BITS if part is Part.ACTIVATIONS else WEIGHT_BITS for part in parts}
         return [Ladder(ALL_PARTS, [bits], otherwise=bits)]
 
-    def by_range(self, stats: CalibrationStats, bits: Bits) -> Quants:
-        """Give all layers the exponents -8 to -1."""
-        params = _exponents(LARGEST_EXPONENT)
-        return {name: LayerQuant(*activations_by_range(layer, bits), params) for name, layer in stats.layers.items()}
+    def check(self, bits: Bits) -> None:
+        """Raise a SearchError when weights have another width than 4 bits."""
+        if any(width != WEIGHT_BITS for part, width in bits.items() if part is not Part.ACTIVATIONS):
+            raise SearchError(f"powers of two have {WEIGHT_BITS} bits", hint=f"ask for {WEIGHT_BITS}-bit weights")
 
-    def by_error(self, stats: CalibrationStats, bits: Bits) -> Quants:
+    def by_range(self, stats: CalibrationStats, widths: Widths) -> Quants:
+        """Give all layers the exponents -8 to -1."""
+        fmt = _exponents(LARGEST_EXPONENT)
+        return {
+            name: LayerQuant(*activations_by_range(layer, widths[name]), None if widths[name].params is None else fmt)
+            for name, layer in stats.layers.items()
+        }
+
+    def by_error(self, stats: CalibrationStats, widths: Widths) -> Quants:
         """Give each layer the eight exponents that do least to its output."""
         return {
-            name: LayerQuant(*activations_by_error(layer, bits), _fitting(layer))
+            name: LayerQuant(
+                *activations_by_error(layer, widths[name]), None if widths[name].params is None else _fitting(layer)
+            )
             for name, layer in stats.layers.items()
         }
 
