@@ -63,6 +63,10 @@ class SearchError(RistrettoError):
     """A search that cannot start or has nothing to decide."""
 
 
+class ClusterError(RistrettoError):
+    """Other processes or machines that cannot be reached, are lost, or run another program than this one."""
+
+
 class OutputError(RistrettoError):
     """A result that cannot be written where the user wants it."""
 

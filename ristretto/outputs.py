@@ -46,19 +46,19 @@ class Outputs:
     """
 
     def __init__(self, paths: Iterable[str | Path], inputs: Iterable[str | Path] = ()) -> None:
-        sources = [Path(path) for path in inputs]
+        self._sources = [Path(path) for path in inputs]
         self._destinations: dict[Path, Path] = {}
         self._reserved: dict[Path, _Reserved] = {}
         self._folders: list[Path] = []
         for target in map(Path, paths):
             with _naming(target):
-                self._destinations[target] = self._accept(target, sources)
+                self._destinations[target] = self._accept(target)
 
-    def _accept(self, target: Path, sources: list[Path]) -> Path:
+    def _accept(self, target: Path) -> Path:
         destination = _resolve(target)
         if destination in self._destinations.values():
             raise OutputError(f"{target} is named for two outputs", hint="give each output a file of its own")
-        if any(_holds(source, destination) for source in sources):
+        if any(_holds(source, destination) for source in self._sources):
             raise OutputError(f"{target} is an input and would be overwritten", hint="choose another output file")
         if destination.is_dir():
             raise OutputError(f"{target} is a folder", hint="name a file in it")
@@ -76,6 +76,19 @@ class Outputs:
             self._discard()
             raise
         return self
+
+    def add(self, path: str | Path) -> None:
+        """Reserve one more file, within the context: how many there are may show only when the work is done.
+
+        Raises
+        ------
+        OutputError
+            As for those that were named at first.
+        """
+        target = Path(path)
+        with _naming(target):
+            self._destinations[target] = self._accept(target)
+            self._reserve(target, self._destinations[target])
 
     def _reserve(self, target: Path, destination: Path) -> None:
         missing = [folder for folder in destination.parents if not folder.exists()]

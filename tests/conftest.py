@@ -30,6 +30,8 @@ def _kernel_cache() -> Path:
 
 # Before any kernel is imported; the programs that tests start inherit it.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(_kernel_cache()))
+# No journal, but where a test names a folder: else a test may look at what an earlier one has scored.
+os.environ["RISTRETTO_CACHE_DIR"] = ""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -235,3 +235,24 @@ def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     reader.join()
     assert sizes <= {100_000, 300_000}
     assert sizes
+
+
+def test_files_may_be_added_when_their_number_is_known(tmp_path: Path) -> None:
+    with Outputs([tmp_path / "a"], inputs=[tmp_path / "source"]) as outputs:
+        (tmp_path / "source").write_bytes(b"kept")
+        outputs.write(tmp_path / "a", b"one")
+        outputs.add(tmp_path / "deep/b")
+        outputs.write(tmp_path / "deep/b", b"two")
+        for path in ("a", "deep/b", "source"):
+            with pytest.raises(OutputError):
+                outputs.add(tmp_path / path)
+        assert not (tmp_path / "deep/b").exists()
+    assert tree(tmp_path) == {"a": b"one", "deep": None, "deep/b": b"two", "source": b"kept"}
+
+
+def test_a_failure_takes_added_files_away(tmp_path: Path) -> None:
+    with pytest.raises(DataError), Outputs([tmp_path / "a"]) as outputs:
+        outputs.add(tmp_path / "deep/b")
+        outputs.write(tmp_path / "deep/b", b"two")
+        raise DataError("broken")
+    assert tree(tmp_path) == {}

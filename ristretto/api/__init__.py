@@ -1,24 +1,32 @@
 """The public verbs: what each sub-command of the command line does, as a function in a file of its own."""
 
+from ristretto.api.equalizing import EQUALIZE
 from ristretto.api.folding import Folded, fold
+from ristretto.api.front_file import FrontFile
 from ristretto.api.informing import Info, TierRow, info
 from ristretto.api.initialising import NewWeights, init_weights
 from ristretto.api.inspecting import Inspection, LayerRow, inspect
+from ristretto.api.layering import GRANULARITIES
 from ristretto.api.loading import load
 from ristretto.api.quantizing import Quantized, quantize
+from ristretto.api.sweeping import Swept, sweep
 from ristretto.api.testing import test
 from ristretto.api.upgrading import UpgradedFile, upgrade
 from ristretto.api.watch import Silent, Watcher
 from ristretto.kernels.ahead import announced_compilation
 
 __all__ = [
+    "EQUALIZE",
+    "GRANULARITIES",
     "Folded",
+    "FrontFile",
     "Info",
     "Inspection",
     "LayerRow",
     "NewWeights",
     "Quantized",
     "Silent",
+    "Swept",
     "TierRow",
     "UpgradedFile",
     "Watcher",
@@ -29,6 +37,7 @@ __all__ = [
     "inspect",
     "load",
     "quantize",
+    "sweep",
     "test",
     "upgrade",
 ]

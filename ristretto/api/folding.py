@@ -69,8 +69,8 @@ def fold_net(net: Net, watcher: Watcher) -> Net:
     return FoldBatchNorm()(net)
 
 
-def hint_at_folding(net: Net, watcher: Watcher) -> None:
-    """Say how much of a net could be folded, if anything."""
+def hint_at_folding(net: Net, watcher: Watcher, how: str = "--fold") -> None:
+    """Say how much of a net could be folded, if anything, and how."""
     plan = FoldBatchNorm().plan(net)
     if plan.folds:
-        watcher.note(f"{plan.summary} can be folded into the weights before them: --fold")
+        watcher.note(f"{plan.summary} can be folded into the weights before them: {how}")

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ristretto.api.equalizing import OFF, Equalizing, check_equalize
 from ristretto.api.feeding import open_calibration, open_test
 from ristretto.api.folding import fold_net, hint_at_folding
+from ristretto.api.front_file import FrontFile
+from ristretto.api.judging import (
+    check_evidence,
+    is_one_set,
+    kept_formats,
+    kept_marks,
+    open_journal,
+    split_batches,
+    spread_over,
+    telling_what_is_kept,
+)
+from ristretto.api.layering import LayerWish, Sensitivities, every_layer
 from ristretto.api.loading import chosen, load, pass_on
+from ristretto.api.opening import CACHE_BYTES, CALIBRATION_BATCHES, FLOAT, choose_goal, measure
+from ristretto.api.refining import refiner
 from ristretto.api.watch import Silent, Watcher
 from ristretto.caffe.caffemodel import encode_weights
 from ristretto.caffe.prototxt import encode
 from ristretto.caffe.writer import rewritten_text
-from ristretto.calibrate import CalibrationStats, calibrate
-from ristretto.data import AS_WRITTEN, BatchSource, CachedSource, Preparation
-from ristretto.errors import SearchError
+from ristretto.calibrate import CalibrationStats
+from ristretto.cluster import check_scheduler
+from ristretto.data import AS_WRITTEN, CachedSource, Preparation
 from ristretto.execute import IntegerExecutor, default_threads
 from ristretto.formats import EXACT, Arithmetic
-from ristretto.net import Net, QuantSpec
-from ristretto.passes import QuantizeLayers
-from ristretto.search import MODES, PRESETS, Bits, Goal, Score, SearchResult, TrialScorer, run_search
-
-CALIBRATION_BATCHES = 10
-"""Batches of training data that ranges are measured on, as in the original tool."""
-CACHE_BYTES = 1 << 30
-"""Decoded batches of up to this size are kept between trials, and so much of what trials have in common."""
-FLOAT = QuantSpec("float", {})
-"""No layer quantized: what a search starts from, even when the prototxt is quantized already."""
+from ristretto.identity import digest
+from ristretto.net import Net
+from ristretto.passes import QuantizeLayers, SetWeights, TrimWeights
+from ristretto.search import MODES, PRESETS, Bits, SearchResult, Stretch, TrialScorer, run_search
+from ristretto.search.condense import Condensed
+from ristretto.search.front import pareto_front
+from ristretto.search.refine import Techniques
+from ristretto.search.sensitivity import View
+from ristretto.search.sites import Kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,20 +57,30 @@ class Quantized:
         All phases, with weights and formats.
     stats : CalibrationStats
     result : SearchResult
+    plain : Net
+        The float net that it was condensed from: as read, or folded, or equalized.
+    front : tuple of FrontFile
+        The nets of the front of cost against score, from cheap to dear, where it was asked for.
     """
 
     text: str
     net: Net
     stats: CalibrationStats
     result: SearchResult
+    plain: Net
+    front: tuple[FrontFile, ...] = ()
 
     def encoded(self) -> bytes:
         """Give the bytes of the quantized prototxt: those of the source, but for the layer types and formats."""
         return encode(self.text)
 
     def encoded_weights(self) -> bytes:
-        """Give the bytes of a caffemodel with its weights; a folded net has others than it was read with."""
-        return encode_weights(self.net)
+        """Give the bytes of a caffemodel with weights that the formats hold: trimming them again changes nothing."""
+        return encode_weights(TrimWeights()(self.net))
+
+    def encoded_plain_weights(self) -> bytes:
+        """Give the bytes of a caffemodel with the float weights; a folded net has others than it was read with."""
+        return encode_weights(self.plain)
 
 
 def quantize(
@@ -71,8 +97,22 @@ def quantize(
     bits: Bits | None = None,
     score_blob: str | None = None,
     fold: bool = False,
+    granularity: str = "part",
+    minimize: str | None = None,
+    min_bits: int | None = None,
+    max_bits: int | None = None,
+    keep: Mapping[str, Kept] | None = None,
+    front: bool = False,
+    refine: Techniques | None = None,
+    equalize: str = OFF,
+    calibration_batches: int = CALIBRATION_BATCHES,
+    skip: int = 0,
+    report_split: float | None = None,
+    confidence: float | None = None,
+    cached: bool = True,
     arithmetic: Arithmetic = EXACT,
     threads: int | None = None,
+    scheduler: str | None = None,
     watcher: Watcher | None = None,
 ) -> Quantized:
     """Condense a net: measure ranges, search widths, choose formats.
@@ -103,11 +143,43 @@ def quantize(
         loss.
     fold : bool
         Whether BatchNorm, Scale and Bias layers are first folded into the weights before them; the net then needs the
-        caffemodel that `Quantized.encoded_weights` gives.
+        caffemodel that `Quantized.encoded_plain_weights` gives.
+    granularity : str
+        "part" for a width for each part, "layer" for every layer's own.
+    minimize : str or None
+        What widths of layers are to save: one of ``ristretto.search.COSTS``, by default the first.
+    min_bits, max_bits : int or None
+        The narrowest and the widest word that may be chosen, 1 to 16 bits.
+    keep : mapping of str to Kept, or None
+        Widths of layers that are given.
+    front : bool
+        Whether nets along the front of cost against score are scored, too.
+    refine : Techniques or None
+        What may be done to the weights; the net then needs the caffemodel that `Quantized.encoded_weights` gives. None
+        leaves them as they are.
+    equalize : str
+        Whether channels are first brought to like ranges by powers of two, which changes nothing that the float net
+        computes: "on", "off", or "auto" for where it helps on calibration pictures that were held back. The net then
+        needs the caffemodel that `Quantized.encoded_weights` gives.
+    calibration_batches : int
+        Batches that ranges are measured on, and weights refined.
+    skip : int
+        TEST batches at the beginning that no score looks at.
+    report_split : float or None
+        The share of the TEST batches, 0 to 1, that no choice looks at and that the reported score is of;
+        `split_batches` has the default.
+    confidence : float or None
+        At least 0.5, and less than 1: a trial holds only if the upper bound of its loss, at this confidence, lies
+        within the margin.
+    cached : bool
+        Whether finished trials are taken from the journal and kept there; the result does not depend on it.
     arithmetic : Arithmetic
         How numbers are trimmed in the trials; one of ``ristretto.formats.EMULATIONS`` repeats the original's.
     threads : int or None
         By default one for each core; the result does not depend on it.
+    scheduler : str or None
+        Of the Dask workers that nets are scored on: ``tcp://host:port``, or ``local:N`` for N processes here, which a
+        script needs ``if __name__ == "__main__"`` for; the result does not depend on it.
     watcher : Watcher or None
         Told of progress.
 
@@ -118,6 +190,12 @@ def quantize(
     """
     watcher, threads = watcher or Silent(), threads or default_threads()
     rule, mode = chosen("preset", preset, PRESETS), chosen("trimming mode", trimming_mode, MODES)
+    check_evidence(rule, report_split, confidence)
+    check_equalize(equalize, rule)
+    if scheduler is not None:
+        check_scheduler(scheduler)
+    wish = LayerWish(granularity, minimize, min_bits, max_bits, keep or {}, front)
+    wish.check(rule, mode, bits)
     read, whole = load(model, weights)
     pass_on(read, watcher)
     whole = QuantizeLayers(FLOAT)(whole)
@@ -128,55 +206,63 @@ def quantize(
     # Pictures may be prepared for the measurement alone.
     for_test = preparation if data is not None or calibration_data is None else AS_WRITTEN
     test, opened = open_test(read, whole, watcher, data=data, preparation=for_test)
-    goal = _goal(test, score_blob, error_margin)
+    goal = replace(choose_goal(test, score_blob, error_margin), confidence=confidence)
+    sites = wish.sites(test) if wish.by_layer else ()
     source = CachedSource(opened, CACHE_BYTES)
     calibrated, training = open_calibration(
         read, whole, source, rule.calibration_phase, watcher, data=calibration_data, preparation=preparation
     )
-    stats = _measure(calibrated, training, threads, watcher)
-    trials = TrialScorer(IntegerExecutor, source, iterations, arithmetic, threads, CACHE_BYTES)
+    deciding, reporting = split_batches(
+        range(skip, skip + iterations),
+        report_split,
+        rule,
+        watcher,
+        one_set=is_one_set(training, source) and skip < calibration_batches,
+        searched=bits is None,
+    )
+    journal = open_journal(watcher) if cached else None
+    stats = measure(calibrated, training, threads, watcher, journal, calibration_batches)
+    view = View.of(test, goal.blob)
+    weights_alike = Equalizing(
+        whole, calibrated, source.shapes, training, calibration_batches, view, threads, watcher, journal
+    ).chosen(equalize, stats, rule, mode, bits, refine)
+    if weights_alike:
+        whole, test, calibrated = (SetWeights(weights_alike)(net) for net in (whole, test, calibrated))
+        stats = measure(calibrated, training, threads, watcher, journal, calibration_batches)
+    trials = TrialScorer(IntegerExecutor, source, skip + iterations, arithmetic, threads, CACHE_BYTES, base=test)
+    elsewhere = spread_over(trials, scheduler)
+    marker = kept_marks(trials, journal, elsewhere)
 
-    def scorer(net: Net) -> Score:
-        with watcher.stage("scoring", iterations) as advance:
-            scores = trials.score(net, advance)
-        mean, argmax = scores.outputs[goal.blob], scores.companions.get(f"{goal.blob}_argmax")
-        return Score(float(mean.reshape(-1)[0]), argmax)
+    def scorer(batches: range) -> Stretch:
+        return Stretch(marker, goal.blob, batches, lambda count: watcher.stage("scoring", count))
 
-    result = run_search(test, stats, rule, mode, scorer, goal, bits=bits, report=watcher.trial)
+    decider, reporter = scorer(deciding), None if reporting is None else scorer(reporting)
+    formats = kept_formats(calibrated, training, journal, calibration_batches)
+    about = digest(rule.name, mode.name)
+    sensitivities = Sensitivities(
+        calibrated, training, view, about, arithmetic, threads, watcher, journal, calibration_batches
+    )
+    with telling_what_is_kept(marker), elsewhere or nullcontext():
+        result = run_search(
+            test,
+            stats,
+            rule,
+            mode,
+            decider,
+            goal,
+            bits=bits,
+            bounds=wish.bounds(),
+            by_layer=every_layer(wish, sites, source, len(deciding), sensitivities) if wish.by_layer else None,
+            reporter=reporter,
+            refine=Condensed
+            if refine is None
+            else refiner(calibrated, rule.covered(stats), training, view, refine, threads, journal),
+            kept=formats,
+            report=watcher.trial,
+        )
     for note in result.notes:
         watcher.note(note)
     net = result.condensed.apply(whole)
-    return Quantized(rewritten_text(read.prototxt, read.net, net), net, stats, result)
-
-
-def _goal(net: Net, wanted: str | None, error_margin: float) -> Goal:
-    """Choose the output blob that is the score: the one asked for, else the first accuracy, else the first loss."""
-    kinds: dict[str, bool | None] = {}
-    for blob in net.outputs:
-        producer = net.producer(blob)
-        assert producer is not None
-        kinds[blob] = producer.op.higher_is_better
-    if wanted is not None and wanted not in kinds:
-        known = ", ".join(kinds) or "none"
-        raise SearchError(f"net '{net.name}' has no output blob '{wanted}'", hint=f"its output blobs in TEST: {known}")
-    accuracies, losses = ([blob for blob, kind in kinds.items() if kind is wish] for wish in (True, False))
-    names = [wanted] if wanted is not None else accuracies[:1] or losses[:1]
-    if not names:
-        raise SearchError(
-            f"net '{net.name}' has no score in the TEST phase",
-            hint="add an Accuracy layer, or name an output blob with --score",
-        )
-    return Goal(names[0], error_margin, higher_is_better=kinds[names[0]] is not False)
-
-
-def _measure(net: Net, source: BatchSource, threads: int, watcher: Watcher) -> CalibrationStats:
-    """Measure the ranges of a net's blobs."""
-    with watcher.stage("measuring ranges", CALIBRATION_BATCHES) as advance:
-        return calibrate(
-            net,
-            source.shapes,
-            source.batches(CALIBRATION_BATCHES),
-            source=", ".join(source.names),
-            threads=threads,
-            progress=advance,
-        )
+    nets = pareto_front(result) if front else []
+    files = tuple(FrontFile.of(each, read.prototxt, read.net, whole) for each in nets)
+    return Quantized(rewritten_text(read.prototxt, read.net, net), net, stats, result, whole, files)

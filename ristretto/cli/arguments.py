@@ -44,6 +44,17 @@ def positive(text: str) -> int:
 positive.__name__ = "whole number"
 
 
+def whole(text: str) -> int:
+    """Read a whole number of at least 0."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is less than 0")
+    return number
+
+
+whole.__name__ = "whole number"
+
+
 def percentage(text: str) -> float:
     """Read a number of percentage points, 0 to 100."""
     number = float(text)
@@ -73,6 +84,17 @@ def part_widths(text: str) -> dict[Part, int]:
 
 
 part_widths.__name__ = "list of widths"
+
+
+def part_of_one(text: str) -> float:
+    """Read a share: a number from 0 to below 1."""
+    number = float(text)
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
+    return number
+
+
+part_of_one.__name__ = "number"
 
 
 def add_model(parser: argparse.ArgumentParser, *, weights_required: bool) -> None:

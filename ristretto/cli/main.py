@@ -20,8 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.hint:
             print(f"hint: {_one_line(error.hint)}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print("; ".join(["interrupted", "nothing was written", *map(str, stop.args)]), file=sys.stderr)
         return 130
     except MemoryError:
         print("error: not enough memory", file=sys.stderr)

@@ -11,14 +11,18 @@ from ristretto.cli.arguments import (
     add_running,
     chosen_arithmetic,
     json_files,
+    part_of_one,
     part_widths,
     percentage,
+    whole,
 )
 from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
+from ristretto.cli.layer_arguments import add_layers, kept_layers
 from ristretto.cli.output import note_gpu, show
+from ristretto.cli.refine_arguments import add_refining, chosen_equalizing, chosen_techniques
 from ristretto.cli.watch import TerminalWatcher
 from ristretto.outputs import Outputs
-from ristretto.report import plain, terminal
+from ristretto.report import front, plain, plot, terminal
 from ristretto.search import MODES, PRESETS
 
 NAME = "quantize"
@@ -28,13 +32,20 @@ EXAMPLES = """examples:
       --trimming_mode dynamic_fixed_point --iterations 100 --error_margin 1
   ristretto quantize ... --preset original --json result.json     # the original tool's own choices
   ristretto quantize ... --bits 4/4/8                             # no search: 4-bit weights, 8-bit outputs
+  ristretto quantize ... --bits 4/4/8 --weights_quantized quantized.caffemodel     # weights may change, too
+  ristretto quantize ... --granularity layer --minimize energy --pareto front/ --keep conv1=8
   ristretto quantize ... --trimming_mode minifloat --score accuracy_top5
+  ristretto quantize ... --confidence 0.95 --report_split 0.3     # the margin holds though chance be against it
   ristretto quantize ... --data val.txt --calibration_data train.txt      # other data than the prototxt's
   ristretto quantize ... --fold folded.caffemodel                 # a net with BatchNorm
 
-Ranges are measured on 10 batches of the net's TRAIN data, scores on its TEST data. The written prototxt differs from
-the source only in layer types and quantization_param blocks (and in the group of a depthwise layer, which the fork must
-be told); it takes the same caffemodel, in `ristretto test`, in the Caffe fork, and as the start of fine-tuning."""
+Ranges are measured on 10 batches of the net's TRAIN data, scores on its TEST data: the first batches of these decide,
+the others report. Finished trials are kept in ~/.cache/ristretto, or where RISTRETTO_CACHE_DIR points: after Ctrl-C the
+same command goes on where it was.
+
+The written prototxt differs from the source only in layer types and quantization_param blocks (and in the group of a
+depthwise layer, which the fork must be told); it takes the same caffemodel, in `ristretto test`, in the Caffe fork, and
+as the start of fine-tuning."""
 
 MARGIN_MISSED = 3
 
@@ -73,7 +84,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CAFFEMODEL",
         help="fold BatchNorm, Scale and Bias layers into the weights before them; where the new weights go",
     )
+    parser.add_argument(
+        "--report_split",
+        type=part_of_one,
+        metavar="SHARE",
+        help="the share of the TEST batches, at their end, that no choice looks at and that the reported score is of "
+        "(0.5; 0 with --bits, with --preset original, and where ranges are measured on the TEST data)",
+    )
+    parser.add_argument(
+        "--confidence",
+        type=part_of_one,
+        metavar="LEVEL",
+        help="the margin must hold for the upper bound of the loss at this confidence, 0.95 for instance",
+    )
+    parser.add_argument(
+        "--no_cache",
+        action="store_true",
+        help="neither take finished trials from the journal of earlier runs nor keep any; changes no result",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="score nets on the Dask workers of this scheduler, tcp://host:port, or local:N for N processes here; "
+        "changes no result",
+    )
+    parser.add_argument(
+        "--skip",
+        type=whole,
+        default=0,
+        metavar="N",
+        help="pass over so many TEST batches: where they are what ranges are measured on, for instance",
+    )
     add_running(parser, iterations=50)
+    add_refining(parser)
+    add_layers(parser)
     add_data(parser, calibration=True)
     add_json(parser)
 
@@ -82,7 +126,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; give its exit code."""
     note_gpu(arguments.gpu)
     files = [arguments.model_quantized, *json_files(arguments)]
-    files += [arguments.fold] if arguments.fold else []
+    files += [file for file in (arguments.fold, arguments.weights_quantized) if file]
+    refine, equalize = chosen_techniques(arguments), chosen_equalizing(arguments)
+    if arguments.pareto is not None:
+        plot.require_matplotlib()
+        files += front.fixed_files(arguments.pareto)
     with Outputs(files, inputs=[arguments.model, arguments.weights, *data_paths(arguments)]) as outputs:
         result = api.quantize(
             arguments.model,
@@ -95,16 +143,45 @@ def run(arguments: argparse.Namespace) -> int:
             iterations=arguments.iterations,
             preset=arguments.preset,
             bits=arguments.bits,
+            refine=refine,
+            equalize=equalize,
+            calibration_batches=arguments.calibration_batches,
+            skip=arguments.skip,
+            report_split=arguments.report_split,
+            confidence=arguments.confidence,
+            cached=not arguments.no_cache,
             arithmetic=chosen_arithmetic(arguments),
             score_blob=arguments.score,
             fold=arguments.fold is not None,
+            granularity=arguments.granularity,
+            minimize=arguments.minimize,
+            min_bits=arguments.min_bits,
+            max_bits=arguments.max_bits,
+            keep=kept_layers(arguments),
+            front=arguments.pareto is not None,
             threads=arguments.threads,
+            scheduler=arguments.scheduler,
             watcher=TerminalWatcher(terminal.console(stderr=True)),
         )
         outputs.write(arguments.model_quantized, result.encoded())
         if arguments.fold is not None:
-            outputs.write(arguments.fold, result.encoded_weights())
+            outputs.write(arguments.fold, result.encoded_plain_weights())
+        if arguments.weights_quantized is not None:
+            outputs.write(arguments.weights_quantized, result.encoded_weights())
+        if arguments.pareto is not None:
+            _write_front(arguments.pareto, result, outputs)
         show(terminal.quantized(result), plain.quantized(result), arguments.json, outputs)
-    takes = f"{arguments.weights} as it is" if arguments.fold is None else f"{arguments.fold}, written beside it"
+    beside = arguments.weights_quantized or arguments.fold
+    takes = f"{arguments.weights} as it is" if beside is None else f"{beside}, written beside it"
     terminal.console(stderr=True).print(f"wrote {arguments.model_quantized}; it takes {takes}")
+    if arguments.pareto is not None:
+        terminal.console(stderr=True).print(f"wrote {len(result.front)} nets of the front to {arguments.pareto}")
     return 0 if result.result.within_margin else MARGIN_MISSED
+
+
+def _write_front(folder: str, result: api.Quantized, outputs: Outputs) -> None:
+    fixed = front.fixed_files(folder)
+    for path, content in front.files(folder, result):
+        if path not in fixed:
+            outputs.add(path)
+        outputs.write(path, content)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ristretto.report.terminal import PART_NAMES
+from ristretto.report.terminal import PART_NAMES, shown_bits
 from ristretto.search import Trial
 
 
@@ -34,5 +34,4 @@ class TerminalWatcher:
     def trial(self, trial: Trial) -> None:
         """Print a trial's score as soon as it is known."""
         if self.console.is_terminal:
-            widths = "/".join(str(width) for width in trial.bits.values())
-            self.console.print(f"{PART_NAMES[trial.part]}, {widths} bits: {trial.score.value:.4f}")
+            self.console.print(f"{PART_NAMES[trial.part]}, {shown_bits(trial)} bits: {trial.score.value:.4f}")

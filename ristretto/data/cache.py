@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from threading import Lock
 
 from ristretto.data.source import Batch, BatchSource
+from ristretto.identity import FileHash
 from ristretto.net import Shape
 
 
@@ -70,6 +71,10 @@ class CachedSource:
                 period = self._source.period
                 if period and place >= period:
                     break
+
+    def fingerprint(self, count: int, hashed: FileHash) -> str | None:
+        """Give that of the source."""
+        return self._source.fingerprint(count, hashed)
 
     def _keep(self, number: int, batch: Batch) -> None:
         """Keep a batch if it is the next one and fits; room is given up for good by the first that does not fit."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
 
 from ristretto.caffe.datum import read_datum
 from ristretto.data.leveldb_reader import LevelDbRecords
@@ -15,6 +17,7 @@ from ristretto.data.pictures import Labelled, PictureSource
 from ristretto.data.source import BatchSource
 from ristretto.data.transform import open_transformer
 from ristretto.errors import DataError
+from ristretto.identity import FileHash, digest, digest_of
 from ristretto.layers.data import Data, Transform
 from ristretto.net import Layer, Phase
 
@@ -25,6 +28,10 @@ class Records(Protocol):
     @property
     def known_length(self) -> int | None:
         """The number of records; None until a reader that must count them has come to their end."""
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The files that hold the records, in an order of their own."""
 
     def place(self, number: int) -> int:
         """Give which record comes `number`-th when the first follows the last, all counted from 0."""
@@ -83,6 +90,14 @@ class DatumPictures:
         """Name a record by number and key."""
         key, _ = self._records.read(place)
         return f"record {place} (key {ascii(key)[1:]}) of {self.name}"
+
+    def fingerprint(self, places: Sequence[int], hashed: FileHash) -> str:
+        """Give a digest of these records, and of how their pictures are decoded."""
+        used, order = np.unique(places, return_inverse=True)
+        values = (self._records.read(place)[1] for place in used.tolist())
+        records = hashed(self._records.files, digest("records", used), lambda: digest_of(values))
+        transform = self._transform
+        return digest("datums", records, order.reshape(-1), transform.force_color, transform.force_gray)
 
 
 def open_datums(layer: Layer, phase: Phase, find: Callable[[str], Path]) -> BatchSource:

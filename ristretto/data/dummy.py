@@ -9,6 +9,7 @@ import numpy as np
 
 from ristretto.data.source import Batch, BatchSource
 from ristretto.errors import DataError, ModelError
+from ristretto.identity import FileHash, digest
 from ristretto.layers.dummy_data import DummyData
 from ristretto.net import Layer, Phase
 from ristretto.net.op import check_size
@@ -57,6 +58,10 @@ class DummySource:
     def batches(self, count: int, start: int = 0) -> Iterator[Batch]:
         """Give batches ``start .. start + count - 1``."""
         return map(self._batch, range(start, start + count))
+
+    def fingerprint(self, count: int, hashed: FileHash) -> str | None:
+        """Give a digest of the fillers; what they draw is the same in every run."""
+        return digest("fillers", {top: (self.shapes[top], filler) for top, filler in self._fillers.items()}, STREAM)
 
     def _batch(self, number: int) -> Batch:
         blobs = {}

@@ -16,6 +16,7 @@ from ristretto.data.shuffle import permutation
 from ristretto.data.source import BatchSource
 from ristretto.data.tables import Column, TableSource, check_column, same_rows
 from ristretto.errors import DataError
+from ristretto.identity import FileHash, digest
 from ristretto.layers.hdf5_data import HDF5Data
 from ristretto.net import Layer, Phase, Shape
 
@@ -75,6 +76,10 @@ class Hdf5Table:
             parts.append(self._read_file(array, int(order[index]), first, taken, epoch))
             start, count = start + taken, count - taken
         return np.concatenate(parts)
+
+    def fingerprint(self, hashed: FileHash) -> str:
+        """Give a digest of the files, and of whether they are shuffled."""
+        return digest(hashed(self._files), len(self._files), self._shuffle)
 
     def _read_file(self, array: str, file: int, first: int, count: int, epoch: int) -> NDArray[Any]:
         with _opened(self._files[file]) as opened:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ristretto.data.datums import check_tops
 from ristretto.data.picture import FILE_FORMATS, decode
 from ristretto.data.pictures import Labelled, PictureSource
@@ -16,6 +18,7 @@ from ristretto.data.shuffle import permutation, skipped
 from ristretto.data.source import BatchSource
 from ristretto.data.transform import open_transformer
 from ristretto.errors import DataError
+from ristretto.identity import FileHash, digest
 from ristretto.layers.image_data import ImageData
 from ristretto.net import Layer, Phase
 
@@ -113,6 +116,13 @@ class FilePictures:
     def where(self, place: int) -> str:
         """Name a file."""
         return self._entries[place][0]
+
+    def fingerprint(self, places: Sequence[int], hashed: FileHash) -> str:
+        """Give a digest of these files and their labels, and of how they are read."""
+        used, order = np.unique(places, return_inverse=True)
+        files = hashed([Path(self._entries[place][0]) for place in used.tolist()])
+        labels = [self._entries[place][1] for place in used.tolist()]
+        return digest("files", files, labels, order.reshape(-1), self._reading)
 
 
 def open_image_list(layer: Layer, phase: Phase, find: Callable[[str], Path]) -> BatchSource:

@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -74,6 +75,11 @@ class LevelDbRecords:
         """The number of records, once the last one was reached."""
         return len(self._keys) if self._whole else None
 
+    @property
+    def files(self) -> Sequence[Path]:
+        """The tables and what lies beside them, in the order of their names."""
+        return sorted(file for file in self._path.iterdir() if _holds_records(file))
+
     def place(self, number: int) -> int:
         """Give which record comes `number`-th when the first follows the last, all counted from 0."""
         return number if self._reach(number) else number % len(self._keys)
@@ -127,9 +133,13 @@ def _library(path: Path) -> Any:
     return plyvel
 
 
+def _holds_records(file: Path) -> bool:
+    return file.name not in OWN_FILES and file.is_file()
+
+
 def _mirror(path: Path, folder: Path) -> None:
     for file in path.iterdir():
-        if file.name in OWN_FILES or not file.is_file():
+        if not _holds_records(file):
             continue
         if file.suffix in TABLES:
             (folder / file.name).symlink_to(file.resolve())

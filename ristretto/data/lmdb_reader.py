@@ -12,7 +12,7 @@ import mmap
 import os
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -95,6 +95,11 @@ class LmdbRecords:
     def known_length(self) -> int | None:
         """The number of records, which the file's head says."""
         return self._entries
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The one file."""
+        return (self._file,)
 
     def __len__(self) -> int:
         return self._entries

@@ -15,6 +15,7 @@ from ristretto.data.picture import Picture, spell
 from ristretto.data.source import Batch
 from ristretto.data.transform import Transformer
 from ristretto.errors import DataError
+from ristretto.identity import FileHash, digest
 from ristretto.net import Shape
 
 AHEAD = 2
@@ -47,6 +48,9 @@ class Pictures(Protocol):
 
     def where(self, place: int) -> str:
         """Name a picture, for messages."""
+
+    def fingerprint(self, places: Sequence[int], hashed: FileHash) -> str:
+        """Give a digest of the pictures at these places in their order, and of how they are decoded."""
 
 
 MOST_PICTURES = 1 << 16
@@ -147,6 +151,21 @@ class PictureSource:
                 yield self._finish(*waiting.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def fingerprint(self, count: int, hashed: FileHash) -> str | None:
+        """Give a digest of the pictures that these batches take, of the transform and of the batch size.
+
+        Raises
+        ------
+        DataError
+            When a file cannot be read.
+        """
+        places = [place for batch in range(count) for place in self._places(batch)]
+        try:
+            pictures = self._pictures.fingerprint(places, hashed)
+        except OSError as error:
+            raise DataError(f"cannot read {self._pictures.name}: {error.strerror}") from error
+        return digest("pictures", pictures, self._size, self._tops, self._transformer.fingerprint)
 
     def _places(self, batch: int) -> list[int]:
         first = batch * self._size

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ristretto.identity import FileHash, digest
 from ristretto.net import Shape
 
 Batch = Mapping[str, NDArray[np.float32]]
@@ -32,6 +33,17 @@ class BatchSource(Protocol):
 
     def batches(self, count: int, start: int = 0) -> Iterator[Batch]:
         """Give batches ``start .. start + count - 1``; a source has no end, it begins anew."""
+
+    def fingerprint(self, count: int, hashed: FileHash) -> str | None:
+        """Give a digest of all that decides on batches ``0 .. count - 1``; None where the source cannot tell.
+
+        Parameters
+        ----------
+        count : int
+            A source of many files looks at those alone that these batches are made of.
+        hashed : callable
+            Gives a digest of what files hold.
+        """
 
 
 class MergedSource:
@@ -66,3 +78,8 @@ class MergedSource:
         """Give batches ``start .. start + count - 1``."""
         for parts in zip(*(source.batches(count, start) for source in self._sources), strict=True):
             yield {blob: array for part in parts for blob, array in part.items()}
+
+    def fingerprint(self, count: int, hashed: FileHash) -> str | None:
+        """Give a digest of all sources; None where one of them cannot tell."""
+        found = [source.fingerprint(count, hashed) for source in self._sources]
+        return None if None in found else digest("merged", found)

@@ -15,6 +15,7 @@ from ristretto.data.picture import spell
 from ristretto.data.source import Batch
 from ristretto.data.transform import Transformer
 from ristretto.errors import DataError
+from ristretto.identity import FileHash, digest
 from ristretto.net import Shape
 
 KINDS_OF_NUMBERS = "fiub"
@@ -38,6 +39,9 @@ class Table(Protocol):
 
     def read(self, array: str, start: int, count: int) -> NDArray[Any]:
         """Give `count` rows of an array from the one that comes `start`-th on; behind the last comes the first."""
+
+    def fingerprint(self, hashed: FileHash) -> str:
+        """Give a digest of all rows, and of their order where it is none of the file's."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,23 @@ class TableSource:
         for batch in range(start, start + count):
             yield {blob: self._rows(blob, column, batch) for blob, column in self._columns.items()}
 
+    def fingerprint(self, count: int, hashed: FileHash) -> str | None:
+        """Give a digest of the whole table, and of which array feeds which blob.
+
+        Raises
+        ------
+        DataError
+            When a file cannot be read.
+        """
+        columns = {
+            blob: (column.array, column.batch_size, column.transformer and column.transformer.fingerprint)
+            for blob, column in self._columns.items()
+        }
+        try:
+            return digest("table", self._table.fingerprint(hashed), columns)
+        except OSError as error:
+            raise DataError(f"cannot read {self._table.name}: {error.strerror}") from error
+
     def _rows(self, blob: str, column: Column, batch: int) -> NDArray[np.float32]:
         first = batch * column.batch_size
         rows = self._table.read(column.array, first, column.batch_size)
@@ -156,6 +177,8 @@ class ArrayTable:
         The file.
     arrays : mapping of str to array
         Of numbers, one row or more each, all with the same number of rows.
+    file : Path or None
+        What the arrays were read from, all of them; its bytes then tell what they are.
 
     Raises
     ------
@@ -163,9 +186,10 @@ class ArrayTable:
         When an array is of another kind, or the arrays differ in rows.
     """
 
-    def __init__(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, name: str, arrays: Mapping[str, NDArray[Any]], file: Path | None = None) -> None:
         self.name = name
         self._arrays = arrays
+        self._file = file
         for key, array in arrays.items():
             check_column(name, key, array.dtype, array.shape)
         self.period = same_rows(name, {key: len(array) for key, array in arrays.items()})
@@ -178,6 +202,10 @@ class ArrayTable:
     def read(self, array: str, start: int, count: int) -> NDArray[Any]:
         """Give `count` rows of an array from the one that comes `start`-th on."""
         return np.asarray(self._arrays[array][np.arange(start, start + count) % self.period])
+
+    def fingerprint(self, hashed: FileHash) -> str:
+        """Give a digest of the file, or of the arrays where there is none."""
+        return digest(self._arrays) if self._file is None else hashed([self._file])
 
 
 def check_column(name: str, key: str, dtype: np.dtype[Any], shape: Sequence[int]) -> None:
@@ -222,4 +250,4 @@ def open_arrays(path: Path) -> ArrayTable:
         raise DataError(
             f"cannot read {path}: {reason}", hint="it must be a file of numpy's, without objects"
         ) from error
-    return ArrayTable(str(path), arrays)
+    return ArrayTable(str(path), arrays, path)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ristretto.caffe.datum import read_mean
 from ristretto.data.picture import Picture, spell
 from ristretto.errors import DataError
+from ristretto.identity import digest
 from ristretto.layers.data import Transform
 from ristretto.net import Phase, Shape
 
@@ -68,6 +69,13 @@ class Transformer:
     def random(self) -> bool:
         """Whether two batches of the same pictures may come out differently."""
         return self._mirror or (self._random_crop and self._crop > 0)
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the settings and of the mean."""
+        cropped = self._crop and (self._crop, self._random_crop)
+        drawn = self.random and self._seed
+        return digest(cropped, self._mirror, self._scale, self._mean, self._mean_values, drawn)
 
     def top_shape(self, shape: Shape) -> Shape:
         """Give the shape (c, h, w) that a picture of a shape comes out with.

@@ -59,6 +59,9 @@ class Executor(ABC):
     ) -> None:
         # As the net has them: what spells sharing out may read one that nobody reads otherwise.
         self.outputs = net.outputs
+        producers = {blob: net.producer(blob) for blob in net.outputs}
+        # By output blob, the layer whose first top it still is: another one may have changed it in place.
+        self.scored = {blob: layer.name for blob, layer in producers.items() if layer and layer.tops[0] == blob}
         self.net = SpellOutSharing(net.shapes(inputs), arithmetic)(net)
         self.shapes = self.net.shapes(inputs)
         self.inputs = {
@@ -104,7 +107,8 @@ class Executor(ABC):
         for step in self.steps:
             step.run(state)
         outputs = {blob: state.blobs[blob] for blob in self.outputs}
-        return Run(outputs, state.kept, state.companions)
+        pictures = {blob: state.pictures[layer] for blob, layer in self.scored.items() if state.pictures.get(layer)}
+        return Run(outputs, state.kept, state.companions, pictures)
 
 
 def check_ready(layer: Layer, bottoms: Sequence[Shape]) -> None:

@@ -47,7 +47,9 @@ class Cut:
     def joined(self, head: Run, tail: Run) -> Run:
         """Give what the whole net gives, but for values that were to be kept."""
         outputs = {blob: head.outputs[blob] for blob in self.finished} | dict(tail.outputs)
-        return Run(dict(sorted(outputs.items())), {}, {**head.companions, **tail.companions})
+        pictures = {blob: head.pictures[blob] for blob in self.finished if blob in head.pictures}
+        companions = {**head.companions, **tail.companions}
+        return Run(dict(sorted(outputs.items())), {}, companions, {**pictures, **tail.pictures})
 
 
 def spelled_out(net: Net, inputs: Mapping[str, Shape], arithmetic: Arithmetic) -> Net:

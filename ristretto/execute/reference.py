@@ -31,3 +31,4 @@ class ReferenceStep:
         if layer.op.higher_is_better is not None:
             for suffix, figure in layer.op.companions(values).items():
                 state.companions[f"{layer.tops[0]}_{suffix}"] = figure
+            state.pictures[layer.name] = layer.op.per_picture(values)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from ristretto.errors import DataError
 from ristretto.execute.values import Run
 
+Observations = NDArray[Any]
+"""For each picture whether it counts as right (bool), or for each batch a number (float64)."""
 Item = TypeVar("Item")
 Given = TypeVar("Given", contravariant=True)
 Result = TypeVar("Result")
@@ -40,11 +43,59 @@ class Scores:
         Figures beside them (``accuracy_argmax``).
     iterations : int
         Batches.
+    observations : mapping of str to array
+        What each mean is made of, in the order of the data, by output blob or companion. Where the net knows it, that
+        is for each picture whether it counts as right, as bool; else for each batch the output's first number, as
+        float64.
     """
 
     outputs: Mapping[str, NDArray[np.float64]]
     companions: Mapping[str, float]
     iterations: int
+    observations: Mapping[str, Observations] = field(default_factory=dict)
+
+
+Enough = Callable[[Scores], bool]
+"""Says after each batch, from the scores so far, whether more of them are not needed."""
+
+
+class _Tally:
+    """Scores as they grow, batch by batch."""
+
+    def __init__(self) -> None:
+        self.outputs: dict[str, NDArray[np.float64]] = {}
+        self.companions: dict[str, float] = {}
+        self.observations: dict[str, list[Observations]] = {}
+        self.count = 0
+
+    def add(self, run: Run) -> None:
+        self.count += 1
+        for blob, value in run.outputs.items():
+            self.outputs[blob] = np.asarray(self.outputs.get(blob, 0.0) + value, np.float64)
+        for name, figure in run.companions.items():
+            self.companions[name] = self.companions.get(name, 0.0) + figure
+        for name, seen in _observed(run).items():
+            self.observations.setdefault(name, []).append(seen)
+
+    def scores(self) -> Scores:
+        return Scores(
+            {blob: np.asarray(value / self.count) for blob, value in self.outputs.items()},
+            {name: figure / self.count for name, figure in self.companions.items()},
+            self.count,
+            {name: np.concatenate(seen) for name, seen in self.observations.items()},
+        )
+
+
+def _observed(run: Run) -> dict[str, Observations]:
+    """Give what a batch adds to each mean."""
+    # Copies: a view would keep the whole output.
+    seen: dict[str, Observations] = {
+        blob: value.reshape(-1)[:1].astype(np.float64) for blob, value in run.outputs.items()
+    }
+    seen |= {name: np.array([figure], np.float64) for name, figure in run.companions.items()}
+    for blob, pictures in run.pictures.items():
+        seen |= {f"{blob}_{suffix}" if suffix else blob: right for suffix, right in pictures.items()}
+    return seen
 
 
 def default_threads() -> int:
@@ -54,7 +105,7 @@ def default_threads() -> int:
 
 def in_order(
     work: Callable[[Item], Result], items: Iterable[Item], threads: int, progress: Progress | None = None
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Map over items on several threads, a few items ahead; results come in the items' order.
 
     What is done with them is then the same for every number of threads, to the last bit of a sum.
@@ -89,6 +140,7 @@ def score(
     *,
     threads: int = 1,
     progress: Progress | None = None,
+    enough: Enough | None = None,
 ) -> Scores:
     """Average the outputs of a net over batches, as ``caffe test`` does.
 
@@ -102,25 +154,21 @@ def score(
         Whole batches run side by side; the result does not depend on it.
     progress : callable or None
         Called after each batch.
+    enough : callable or None
+        Given the scores so far after each batch, in their order. When it says so, they are the result: what other
+        threads are at work on is dropped, and so is the rest.
 
     Raises
     ------
     DataError
         When there is no batch.
     """
-    outputs: dict[str, NDArray[np.float64]] = {}
-    companions: dict[str, float] = {}
-    count = 0
-    for run in in_order(executor.run, batches, threads, progress):
-        count += 1
-        for blob, value in run.outputs.items():
-            outputs[blob] = np.asarray(outputs.get(blob, 0.0) + value, np.float64)
-        for name, figure in run.companions.items():
-            companions[name] = companions.get(name, 0.0) + figure
-    if not count:
+    tally = _Tally()
+    with closing(in_order(executor.run, batches, threads, progress)) as runs:
+        for run in runs:
+            tally.add(run)
+            if enough and enough(tally.scores()):
+                break
+    if not tally.count:
         raise DataError("no batch to score", hint="ask for at least one iteration")
-    return Scores(
-        {blob: np.asarray(value / count) for blob, value in outputs.items()},
-        {name: figure / count for name, figure in companions.items()},
-        count,
-    )
+    return tally.scores()

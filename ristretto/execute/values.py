@@ -27,12 +27,15 @@ class State:
         Those values, in real units.
     companions : dict of str to float
         Figures beside an output (``accuracy_argmax``).
+    pictures : dict of str to mapping of str to array
+        What each picture adds to a layer's first top and to the figures beside it, by layer name and suffix.
     """
 
     blobs: dict[str, FloatArray]
     keep: frozenset[str] = frozenset()
     kept: dict[str, FloatArray] = field(default_factory=dict)
     companions: dict[str, float] = field(default_factory=dict)
+    pictures: dict[str, Mapping[str, Array]] = field(default_factory=dict)
 
     def store(self, layer: str, tops: tuple[str, ...], values: tuple[FloatArray, ...]) -> None:
         """Set a layer's tops, and keep those that are asked for."""
@@ -55,8 +58,12 @@ class Run:
         The values asked for, by ``LAYER.topK``.
     companions : mapping of str to float
         Figures beside the outputs.
+    pictures : mapping of str to mapping of str to array
+        What each picture adds to an output and to the figures beside it, by blob and suffix (see `Op.per_picture`);
+        only of outputs whose layer knows.
     """
 
     outputs: Mapping[str, Array]
     kept: Mapping[str, FloatArray]
     companions: Mapping[str, float]
+    pictures: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)

@@ -24,7 +24,9 @@ class Accuracy(Op):
     """
 
     type = "Accuracy"
+    ignores_common_shift = True
     higher_is_better = True
+    score_bounds = (0.0, 1.0)
 
     top_k: int = 1
     axis: int = 1
@@ -86,6 +88,17 @@ class Accuracy(Op):
     def companions(self, bottoms: Sequence[Array]) -> Mapping[str, float]:
         """Give the share by argmax."""
         return {"argmax": _share(self._counted(bottoms)[2])}
+
+    def per_picture(self, bottoms: Sequence[Array]) -> Mapping[str, Array]:
+        """Give which pictures count as right, by Caffe's rule and by argmax.
+
+        Nothing where a picture has many labels, which are not independent of each other, or where some labels do not
+        count, so that batches weigh unlike numbers of them.
+        """
+        if self.ignore_label is not None or bottoms[1].size != len(bottoms[0]):
+            return {}
+        _, strict, lenient = self._counted(bottoms)
+        return {"": strict, "argmax": lenient}
 
 
 def _share(right: Array) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -50,6 +51,12 @@ class Concat(Op):
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Join."""
         return (np.concatenate(bottoms, axis=self.axis),)
+
+    def channel_starts(self, bottoms: Sequence[Shape]) -> tuple[int, ...] | None:
+        """Stand behind those of the bottoms before; None along another axis."""
+        if canonical_axis(self.axis, bottoms[0]) != 1:
+            return None
+        return tuple(accumulate((shape[1] for shape in bottoms[:-1]), initial=0))
 
     def form(self, bottoms: Sequence[Shape]) -> Form | None:
         """Stack channels; None along another axis."""

@@ -49,6 +49,10 @@ class Dropout(Op):
         x = bottoms[0]
         return (x * x.dtype.type(self.scale) if self.training else x,)
 
+    def channel_starts(self, bottoms: Sequence[Shape]) -> tuple[int, ...] | None:
+        """Stay in place, in both phases."""
+        return (0,)
+
     def form(self, bottoms: Sequence[Shape]) -> Form | None:
         """Pass on, but for the TRAIN phase."""
         return None if self.training else Same()

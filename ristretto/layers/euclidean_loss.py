@@ -19,6 +19,7 @@ class EuclideanLoss(Op):
 
     type = "EuclideanLoss"
     higher_is_better = False
+    score_bounds = (0.0, math.inf)
     fewest_tops = 0
 
     @classmethod

@@ -23,6 +23,7 @@ class HingeLoss(Op):
 
     type = "HingeLoss"
     higher_is_better = False
+    score_bounds = (0.0, math.inf)
     fewest_tops = 0
 
     norm: str = "L1"

@@ -203,6 +203,10 @@ class Pooling(Op):
             extents.append(np.minimum(starts + k, size + p) - starts)
         return np.outer(extents[0], extents[1])
 
+    def channel_starts(self, bottoms: Sequence[Shape]) -> tuple[int, ...] | None:
+        """Stay in place; None for places and random choices, and where the maximum of no number stands."""
+        return None if self.form(bottoms) is None else (0,)
+
     def form(self, bottoms: Sequence[Shape]) -> Form | None:
         """Give the windows of a maximum or a mean; None for places, and where a window is empty."""
         windows = self._windows(bottoms[0])

@@ -52,6 +52,10 @@ class PReLU(Op):
         slopes = blobs[0].reshape(self._aligned(x.shape))
         return (np.maximum(x, 0) + slopes * np.minimum(x, 0),)
 
+    def channel_starts(self, bottoms: Sequence[Shape]) -> tuple[int, ...] | None:
+        """Stay in place."""
+        return (0,)
+
     def form(self, bottoms: Sequence[Shape]) -> Form:
         """Give a function of the number and its channel."""
         return Pointwise(by_channel=not self.channel_shared)

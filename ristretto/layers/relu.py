@@ -38,6 +38,10 @@ class ReLU(Op):
             return (np.maximum(x, 0),)
         return (np.where(x > 0, x, x * x.dtype.type(self.negative_slope)),)
 
+    def channel_starts(self, bottoms: Sequence[Shape]) -> tuple[int, ...] | None:
+        """Stay in place; a slope below zero is a factor, too."""
+        return (0,)
+
     def form(self, bottoms: Sequence[Shape]) -> Form:
         """Clip below zero; a slope makes it a function."""
         return Clamp(0.0, math.inf) if self.negative_slope == 0 else Pointwise()

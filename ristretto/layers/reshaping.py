@@ -25,6 +25,11 @@ class Reshaping(Op):
         """Say yes: the top is the bottom, seen otherwise."""
         return True
 
+    def channel_starts(self, bottoms: Sequence[Shape]) -> tuple[int, ...] | None:
+        """Stay in place where the channels remain an axis of their own; else None."""
+        (top,) = self.infer(bottoms)
+        return (0,) if len(top) > 1 and top[:2] == bottoms[0][:2] else None
+
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Reshape."""
         return (bottoms[0].reshape(self.infer([bottoms[0].shape])[0]),)

@@ -16,6 +16,7 @@ class Softmax(Op):
     """``exp(x) / sum(exp(x))`` along `axis`, with the maximum taken off first."""
 
     type = "Softmax"
+    ignores_common_shift = True
 
     axis: int = 1
 

@@ -20,7 +20,9 @@ class SoftmaxWithLoss(Op):
     """Cross-entropy over a softmax, normalized as Caffe's ``loss_param`` says."""
 
     type = "SoftmaxWithLoss"
+    ignores_common_shift = True
     higher_is_better = False
+    score_bounds = (0.0, math.inf)
     fewest_tops = 0
 
     axis: int = 1

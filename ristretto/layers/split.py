@@ -42,6 +42,10 @@ class Split(Op):
         """Pass the bottom on."""
         return (bottoms[0],) * self.count
 
+    def channel_starts(self, bottoms: Sequence[Shape]) -> tuple[int, ...] | None:
+        """Stay in place."""
+        return (0,)
+
     def form(self, bottoms: Sequence[Shape]) -> Form:
         """Pass on."""
         return Same()

@@ -140,6 +140,10 @@ class Op(ABC):
     """How many tops a prototxt must name; `infer` gives the most there can be."""
     higher_is_better: ClassVar[bool | None] = None
     """Whether the top is a score (True), a loss (False) or neither."""
+    score_bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    """The least and the greatest number that a top can hold whatever the bottoms are, NaN apart: of a score or loss."""
+    ignores_common_shift: ClassVar[bool] = False
+    """Whether a number added to all of a picture's class scores, the first bottom, changes nothing."""
     trims_inside: ClassVar[bool] = False
     """Whether the fork's quantized layer trims each number on the way (`forward_trimmed`), not its input blob."""
     is_affine: ClassVar[bool] = False
@@ -266,6 +270,24 @@ class Op(ABC):
         """
         return None
 
+    def channel_starts(self, bottoms: Sequence[Shape]) -> tuple[int, ...] | None:
+        """Say where the bottoms' channels go, if the layer keeps them apart and is positively homogeneous.
+
+        That is: a bottom's channel multiplied by a positive number makes the tops' channel, of every top, the same
+        multiple of what it was, and no other channel sees it.
+
+        Parameters
+        ----------
+        bottoms : sequence of shapes
+            Which `infer` has accepted, channels on axis 1.
+
+        Returns
+        -------
+        tuple of int, or None
+            For each bottom, the channel of the tops that its first channel becomes; None where that is not so.
+        """
+        return None
+
     def settings_since(self, before: Op) -> Mapping[str, Mapping[str, str]]:
         """Give what a prototxt must say, by message and field, to have this operation instead of another of its type.
 
@@ -320,6 +342,16 @@ class Op(ABC):
 
     def companions(self, bottoms: Sequence[Array]) -> Mapping[str, float]:
         """Give figures to be printed beside the top, by suffix (an Accuracy: the one by argmax)."""
+        return {}
+
+    def per_picture(self, bottoms: Sequence[Array]) -> Mapping[str, Array]:
+        """Give what each picture adds to the top and to the figures beside it, for a top that is their plain mean.
+
+        Returns
+        -------
+        mapping of str to bool array (n,)
+            By the suffix of a companion, the top's own under the empty one; nothing where the mean is of another kind.
+        """
         return {}
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ristretto.errors import ModelError, in_layer
-from ristretto.net import Layer, Net, NetState, Phase
+from ristretto.net import Layer, Net, Phase
+from ristretto.passes.states import nets_of_states
 
 SHOWN = 3
 """Names of layers that a remark spells out."""
@@ -93,7 +94,7 @@ class FoldBatchNorm:
         net : Net
             Of all phases or of one, with weights.
         """
-        nets = _nets(net)
+        nets = nets_of_states(net)
         folds: list[Fold] = []
         reasons: dict[str, str] = {}
         for name in dict.fromkeys(layer.name for layer in net if layer.op.output_channels is not None):
@@ -120,17 +121,6 @@ class FoldBatchNorm:
         gone = {id(layer) for fold in folds for layer in fold.layers}
         changed = {id(layer): _folded(layer, fold) for fold in folds for layer in fold.into}
         return replace(net, layers=tuple(changed.get(id(layer), layer) for layer in net if id(layer) not in gone))
-
-
-def _nets(net: Net) -> list[Net]:
-    """Give the net of every state that its rules tell apart."""
-    if net.state:
-        return [net]
-    rules = [rule for layer in net for rule in (*layer.include, *layer.exclude)]
-    levels = {0} | {level for rule in rules for level in (rule.min_level, rule.max_level) if level is not None}
-    stages = {frozenset[str]()} | {chosen for rule in rules for chosen in (rule.stages, rule.not_stages)}
-    states = [NetState(phase, level, chosen) for phase in Phase for level in sorted(levels) for chosen in stages]
-    return [Net(net.name, tuple(layer for layer in net if layer.takes_part(state)), state) for state in states]
 
 
 def _chain(net: Net, layer: Layer) -> list[Layer]:

@@ -12,6 +12,7 @@ from ristretto.calibrate import LayerStats, Range
 from ristretto.execute import Scores
 from ristretto.formats import Format
 from ristretto.net import LayerQuant, Part
+from ristretto.report import evidence, layers
 from ristretto.search import Bits, Trial
 
 
@@ -24,6 +25,7 @@ def quantized(result: Quantized) -> dict[str, Any]:
         Scores as fractions, `error_margin` in percentage points, widths in bits, ranges in real units.
     """
     search = result.result
+    weighed = evidence.is_weighed(search)
     return {
         "ristretto_version": __version__,
         "trimming_mode": search.spec.trimming_mode,
@@ -36,8 +38,13 @@ def quantized(result: Quantized) -> dict[str, Any]:
         "score_argmax": search.score.argmax,
         "error_margin": search.error_margin,
         "within_margin": search.within_margin,
+        **(evidence.of_search(search) if weighed else {}),
+        **layers.of_search(search),
         "bits": _bits(search.bits),
-        "trials": [_trial(trial) for trial in search.trials],
+        "trials": [
+            _trial(trial) | (evidence.of_trial(trial) if weighed else {}) | layers.of_trial(search, trial)
+            for trial in search.trials
+        ],
         "layers": [
             {"name": name, "type": stats.layer.op.type, **_quant(search.spec.layers.get(name)), **_ranges(stats)}
             for name, stats in result.stats.layers.items()

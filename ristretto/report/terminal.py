@@ -11,13 +11,15 @@ from ristretto.api import Info, Inspection, Quantized, UpgradedFile
 from ristretto.execute import Scores
 from ristretto.formats import Format
 from ristretto.net import Part, Shape
-from ristretto.search import ALL_PARTS, MODES, Score, SearchResult
+from ristretto.report import evidence, layers
+from ristretto.search import ALL_PARTS, LAYERS, MODES, Score, SearchResult, Trial
 
 PART_NAMES = {
     Part.CONV_PARAMS.value: "CONV weights",
     Part.FC_PARAMS.value: "FC weights",
     Part.ACTIVATIONS.value: "layer outputs",
     ALL_PARTS: "all three",
+    LAYERS: "every layer",
 }
 """What the original tool calls the parts."""
 
@@ -25,27 +27,39 @@ PART_NAMES = {
 def quantized(result: Quantized) -> RenderableType:
     """Give the summary of a search: baseline, trials, widths chosen, final accuracy, formats."""
     search = result.result
-    trials = _table("part", "bits", search.score_blob, "by argmax", "within margin")
-    trials.add_row("baseline, float", "32", *_score(search.baseline), "")
+    weighed = evidence.is_weighed(search)
+    columns = ("change, 95 %", "holds") if weighed else ("within margin",)
+    trials = _table("part", "bits", *layers.columns(search), search.score_blob, "by argmax", *columns)
+    in_float = [layers.figure(search.layered.price({}))] if search.layered else []
+    trials.add_row("baseline, float", "32", *in_float, *_score(search.decided.baseline))
     part = ""
     for trial in search.trials:
         if trial.part != part:
             trials.add_section()
             part = trial.part
-        widths = "/".join(str(width) for width in trial.bits.values())
-        trials.add_row(PART_NAMES[trial.part], widths, *_score(trial.score), "yes" if trial.holds else "no")
+        name, widths = PART_NAMES[trial.part], [shown_bits(trial), *layers.cells(search, trial)]
+        change = [evidence.interval(trial.difference)] if weighed else []
+        trials.add_row(name, *widths, *_score(trial.score), *change, evidence.outcome(trial))
     formats = _table("layer", "type", "input", "weights", "output")
     for name, quant in search.spec.layers.items():
         layer = result.net[name]
         formats.add_row(name, layer.type, *(describe(f) for f in (quant.layer_in, quant.params, quant.layer_out)))
     chosen = ", ".join(f"{width}-bit {PART_NAMES[part.value]}" for part, width in search.bits.items())
+    if search.layered is not None:
+        chosen = f"{layers.chosen(search)}\n{layers.closing(search.layered, search.widths)}"
     verdict = "The margin holds" if search.within_margin else "The margin is MISSED"
     closing = Text(
         f"{MODES[search.spec.trimming_mode].title}: {chosen}\n"
         f"{search.score_blob}: {search.score.value:.4f}, {_change(search)} the float net's "
-        f"{search.baseline.value:.4f}. {verdict} ({search.error_margin:g})."
+        f"{search.baseline.value:.4f}. {verdict} ({evidence.margin(search)}).{evidence.closing(search)}"
     )
-    return Group(trials, Text(f"Formats ({_legend(search)})"), formats, closing)
+    legend = [Text(evidence.legend(search))] if weighed else []
+    return Group(trials, *legend, Text(f"Formats ({_legend(search)})"), formats, closing)
+
+
+def shown_bits(trial: Trial) -> str:
+    """Give the widths of a trial in a few characters: those of parts, or the ranges of those that layers have."""
+    return "/".join(str(width) for width in trial.bits.values()) or layers.span(trial.widths)
 
 
 def _legend(search: SearchResult) -> str:
@@ -57,8 +71,7 @@ def _legend(search: SearchResult) -> str:
 def _change(search: SearchResult) -> str:
     """Say how far a score has moved: an accuracy in percentage points, a loss in hundredths."""
     rise = 100 * (search.score.value - search.baseline.value)
-    unit = "points" if search.higher_is_better else "hundredths"
-    return f"{abs(rise):.2f} {unit} {'above' if rise > 0 else 'below'}"
+    return f"{abs(rise):.2f} {evidence.unit(search)} {'above' if rise > 0 else 'below'}"
 
 
 def scores(result: Scores) -> RenderableType:

@@ -38,8 +38,9 @@ class AccuratePreset(Preset):
             wider = [[*rungs[:i], rung - 1, *rungs[i + 1 :]] for i, rung in enumerate(rungs) if rung > 0]
             if not wider:
                 break
+            scores = [trials.together(_bits(ladders, choice), whole=True).score for choice in wider]
             # The first of equals: the order of the ladders decides, not that of threads.
-            rungs = max(wider, key=lambda choice: trials.goal.better(trials.together(_bits(ladders, choice)).score))
+            rungs = max(zip(wider, scores, strict=True), key=lambda pair: trials.goal.better(pair[1]))[0]
         return trials.together(_bits(ladders, rungs))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ristretto.calibrate import CalibrationStats
+from ristretto.errors import SearchError
 from ristretto.net import LayerQuant, Part
-from ristretto.search.result import Bits
-from ristretto.search.widths import Widths
+from ristretto.search.sites import Bounds
+from ristretto.search.widths import Bits, Widths
 
 LADDER = (16, 8, 4, 2, 1)
 """The widths that are tried, bits, as in the original tool."""
@@ -43,6 +44,26 @@ class Ladder:
         """Give the widths of a rung; those above all rungs for -1."""
         return self.otherwise if rung < 0 else self.rungs[rung]
 
+    def within(self, bounds: Bounds) -> Ladder:
+        """Give the ladder of those rungs that lie within bounds; where it loses wide ones, the widest left must do.
+
+        Raises
+        ------
+        SearchError
+            When none does.
+        """
+        rungs = [bits for bits in self.rungs if all(bounds.hold(width) for width in bits.values())]
+        if not rungs:
+            raise SearchError(
+                f"nothing to try for {self.part} between {bounds.min_bits} and {bounds.max_bits} bits",
+                hint=f"its widths: {', '.join(_shown(bits) for bits in self.rungs)}",
+            )
+        return replace(self, rungs=rungs, otherwise=self.otherwise if rungs[0] == self.rungs[0] else rungs[0])
+
+
+def _shown(bits: Bits) -> str:
+    return "/".join(dict.fromkeys(map(str, bits.values())))
+
 
 def ladder(name: str, parts: Sequence[Part], widths: Sequence[int] = LADDER) -> Ladder:
     """Give the ladder on which parts share each width."""
@@ -59,6 +80,8 @@ class TrimmingMode(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     """What the summary calls the condensed net."""
+    by_layer: ClassVar[bool] = False
+    """Whether every place may have a width of its own."""
 
     @abstractmethod
     def ladders(self, parts: Sequence[Part]) -> Sequence[Ladder]:

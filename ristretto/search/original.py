@@ -21,6 +21,9 @@ class OriginalPreset(Preset):
 
     name = "original"
     calibration_phase = Phase.TRAIN
+    refines = False
+    weighs_evidence = False
+    by_layer = False
 
     def covered(self, stats: CalibrationStats) -> CalibrationStats:
         """Leave out the layer types that the original does not know how to search."""

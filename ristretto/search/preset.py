@@ -3,48 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.net import Net, Part, Phase, QuantSpec
 from ristretto.search.condense import Condensed, Refiner
+from ristretto.search.goal import Goal
+from ristretto.search.kept_formats import KeptFormats
+from ristretto.search.layered import Layered
+from ristretto.search.marks import Marks
 from ristretto.search.mode import Ladder, Quants, TrimmingMode
-from ristretto.search.result import ALL_PARTS, Bits, Score, SearchResult, Trial
-from ristretto.search.widths import Widths, of_parts
-
-Scorer = Callable[[Net], Score]
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What a score must do.
-
-    Parameters
-    ----------
-    blob : str
-        The output blob whose mean is the score.
-    error_margin : float
-        How much worse than the baseline a score may be: percentage points of an accuracy, hundredths of a loss.
-    higher_is_better : bool
-        False for a loss.
-    """
-
-    blob: str
-    error_margin: float
-    higher_is_better: bool = True
-
-    def holds(self, score: Score, baseline: Score) -> bool:
-        """Whether a score lies within the margin of the baseline's; NaN never does."""
-        margin = self.error_margin / 100
-        if self.higher_is_better:
-            return score.value + margin >= baseline.value
-        return score.value - margin <= baseline.value
-
-    def better(self, score: Score) -> float:
-        """Give a number that is larger for a better score."""
-        return score.value if self.higher_is_better else -score.value
+from ristretto.search.result import ALL_PARTS, LAYERS, Comparison, Score, SearchResult, Trial
+from ristretto.search.scoring import Scorer
+from ristretto.search.sites import Bounds
+from ristretto.search.widths import Bits, LayerWidths, Widths, of_parts
 
 
 @dataclass(eq=False)
@@ -58,13 +32,17 @@ class Trials:
     preset : Preset
     mode : TrimmingMode
     stats : CalibrationStats
-    scorer : callable
+    scorer : Scorer
         Gives a net's score.
     goal : Goal
     refine : callable
         Changes weights to suit the formats.
     report : callable
         Told of each trial when it is done.
+    kept : KeptFormats or None
+        Knows formats that were chosen before.
+    bounds : Bounds
+        Widths that may be tried.
     """
 
     net: Net
@@ -75,10 +53,12 @@ class Trials:
     goal: Goal
     refine: Refiner
     report: Callable[[Trial], None]
+    kept: KeptFormats | None = None
+    bounds: Bounds = field(default_factory=Bounds)
 
     def __post_init__(self) -> None:
         self.baseline = self.scorer(self.net)
-        self.done: dict[tuple[tuple[str, int], ...], Trial] = {}
+        self.done: dict[Hashable, Trial] = {}
 
     @property
     def parts(self) -> Sequence[Part]:
@@ -88,22 +68,62 @@ class Trials:
 
     @property
     def ladders(self) -> Sequence[Ladder]:
-        """What is tried, in order."""
-        return self.mode.ladders(self.parts)
+        """What is tried, in order.
 
-    def run(self, part: str, bits: Bits) -> Trial:
-        """Score the net with some parts condensed to these widths, the others in float."""
+        Raises
+        ------
+        SearchError
+            When the bounds leave nothing to try.
+        """
+        return [ladder.within(self.bounds) for ladder in self.mode.ladders(self.parts)]
+
+    def run(self, part: str, bits: Bits, *, whole: bool = False) -> Trial:
+        """Score the net with some parts condensed to these widths, the others in float.
+
+        Parameters
+        ----------
+        part : str
+        bits : mapping of Part to int
+        whole : bool
+            Whether the score itself is wanted, and not only whether it holds.
+        """
         key = tuple(sorted((p.value, width) for p, width in bits.items()))
-        if key not in self.done:
-            condensed = self.condense(of_parts(self.stats, bits))
-            score = self.scorer(condensed.apply(self.net))
-            self.done[key] = Trial(part, dict(bits), condensed, score, self.goal.holds(score, self.baseline))
+        return self._run(key, part, bits, of_parts(self.stats, bits), whole)
+
+    def of_layers(self, widths: Widths, *, whole: bool = False) -> Trial:
+        """Score the net with every layer condensed to widths of its own; see `run`."""
+        return self._run(tuple(widths.items()), LAYERS, {}, widths, whole)
+
+    def _run(self, key: Hashable, part: str, bits: Bits, widths: Widths, whole: bool) -> Trial:
+        known = self.done.get(key)
+        if known is None or (whole and not known.score.whole):
+            condensed = known.condensed if known else self.condense(widths)
+            found = self.judge(condensed.apply(self.net), whole=whole)
+            self.done[key] = Trial(part, dict(bits), widths, condensed, found.score, found.holds, found.difference)
             self.report(self.done[key])
         return self.done[key]
 
+    def judge(self, net: Net, *, whole: bool = False) -> Comparison:
+        """Score a net and say whether it holds; unless the whole score is wanted, only until that is certain."""
+        early = self.preset.weighs_evidence and not whole and self.baseline.marks is not None
+        score = self.scorer(net, self._is_certain) if early else self.scorer(net)
+        return compare(self.goal, score, self.baseline, weighed=self.preset.weighs_evidence)
+
+    def _is_certain(self, marks: Marks) -> bool:
+        return self.goal.outcome(marks, self.baseline) is not None
+
     def condense(self, widths: Widths) -> Condensed:
         """Choose formats, and weights where there is a refiner."""
-        return self.refine(self.preset.spec(self.mode, self.stats, widths))
+        return self.refine(self.spec(widths))
+
+    def spec(self, widths: Widths) -> QuantSpec:
+        """Choose formats; a layer without widths stays in float."""
+        every = {name: widths.get(name, LayerWidths()) for name in self.stats.layers}
+
+        def choose() -> QuantSpec:
+            return self.preset.spec(self.mode, self.stats, every)
+
+        return self.kept.spec(self.preset.name, self.mode.name, every, choose) if self.kept else choose()
 
     def lowest(self, ladder: Ladder) -> int:
         """Walk down a ladder; give the last rung that holds before the first that does not, -1 for none."""
@@ -112,9 +132,31 @@ class Trials:
                 return rung - 1
         return len(ladder.rungs) - 1
 
-    def together(self, bits: Bits) -> Trial:
-        """Score the net with all parts condensed."""
-        return self.run(ALL_PARTS, bits)
+    def together(self, bits: Bits, *, whole: bool = False) -> Trial:
+        """Score the net with all parts condensed; see `run`."""
+        return self.run(ALL_PARTS, bits, whole=whole)
+
+    def finish(self, trial: Trial) -> Trial:
+        """Give a trial with its whole score."""
+        if trial.score.whole:
+            return trial
+        found = self.judge(trial.condensed.apply(self.net), whole=True)
+        finished = replace(trial, score=found.score, holds=found.holds, difference=found.difference)
+        self.done = {key: finished if known is trial else known for key, known in self.done.items()}
+        self.report(finished)
+        return finished
+
+
+def compare(goal: Goal, score: Score, baseline: Score, *, weighed: bool) -> Comparison:
+    """Set a score beside the baseline's, with the interval of their difference if evidence is weighed."""
+    if score.whole:
+        holds = goal.holds(score, baseline)
+    else:
+        assert score.marks is not None
+        outcome = goal.outcome(score.marks, baseline)
+        assert outcome is not None, "scoring stops when the outcome is certain"
+        holds = outcome
+    return Comparison(baseline, score, holds, goal.difference(score, baseline) if weighed else None)
 
 
 class Preset(ABC):
@@ -126,6 +168,12 @@ class Preset(ABC):
     name: ClassVar[str]
     calibration_phase: ClassVar[Phase]
     """The phase that the net is in while its ranges are measured; the data is the TRAIN phase's either way."""
+    refines: ClassVar[bool] = True
+    """Whether weights may be changed to suit formats."""
+    weighs_evidence: ClassVar[bool] = True
+    """Whether a trial stops as soon as its outcome is certain, and differences of scores come with their intervals."""
+    by_layer: ClassVar[bool] = True
+    """Whether layers may have widths of their own."""
 
     @abstractmethod
     def formats(self, mode: TrimmingMode, stats: CalibrationStats, widths: Widths) -> Quants:
@@ -164,6 +212,10 @@ class Preset(ABC):
         }
 
 
+ByLayer = Callable[[Trials], tuple[Trial, Layered]]
+"""Decides the widths of every layer by itself; gives the trial of those chosen, and what it went by."""
+
+
 def run_search(
     net: Net,
     stats: CalibrationStats,
@@ -173,7 +225,11 @@ def run_search(
     goal: Goal,
     *,
     bits: Bits | None = None,
+    bounds: Bounds | None = None,
+    by_layer: ByLayer | None = None,
     refine: Refiner = Condensed,
+    reporter: Scorer | None = None,
+    kept: KeptFormats | None = None,
     report: Callable[[Trial], None] = lambda trial: None,
 ) -> SearchResult:
     """Search the smallest widths that keep the score within the margin: stages three and four of the paper.
@@ -185,34 +241,54 @@ def run_search(
     stats : CalibrationStats
     preset : Preset
     mode : TrimmingMode
-    scorer : callable
-        Gives a net's score.
+    scorer : Scorer
+        Gives a net's score on the batches that decide.
     goal : Goal
         What the score must do.
     bits : mapping of Part to int, or None
         Widths that are taken without a search; those of parts that the net lacks do not count.
+    bounds : Bounds or None
+        Widths that may be tried; by default all that the mode tries.
+    by_layer : callable or None
+        Decides the widths of every layer by itself; without it the preset decides those of parts.
     refine : callable
         Changes weights to suit the formats; by default they stay as they are.
+    reporter : Scorer or None
+        Gives a net's score on other batches, those that report; by default the ones that decide report, too.
+    kept : KeptFormats or None
+        Knows formats that were chosen before.
     report : callable
         Told of each trial when it is done.
     """
     stats = preset.covered(stats)
-    trials = Trials(net, preset, mode, stats, scorer, goal, refine, report)
+    trials = Trials(net, preset, mode, stats, scorer, goal, refine, report, kept, bounds or Bounds())
+    layered = None
     if bits is not None:
         mode.check(bits)
         final = trials.together({part: bits[part] for part in trials.parts if part in bits})
+    elif by_layer is not None:
+        final, layered = by_layer(trials)
     else:
         final = preset.decide(trials)
+    final = trials.finish(final)
+    decided = Comparison(trials.baseline, final.score, final.holds, final.difference)
+    if reporter is None:
+        reported = decided
+    else:
+        float_score, score = reporter(net), reporter(final.condensed.apply(net))
+        reported = compare(goal, score, float_score, weighed=preset.weighs_evidence)
     return SearchResult(
         preset=preset.name,
         score_blob=goal.blob,
         higher_is_better=goal.higher_is_better,
-        baseline=trials.baseline,
+        decided=decided,
+        reported=reported,
         error_margin=goal.error_margin,
         trials=tuple(trials.done.values()),
         bits=final.bits,
+        widths=final.widths,
         condensed=final.condensed,
-        score=final.score,
-        within_margin=final.holds,
+        confidence=goal.confidence,
         notes=tuple(preset.notes(stats)),
+        layered=layered,
     )

@@ -1,140 +1,162 @@
-"""TrialScorer: scores trials on the same batches, and runs once what they have in common."""
+"""Scoring: what nets score on a stretch of the data, from the journal where it is known, and run where it is not.
+
+A search asks a `Scorer` for a net's `Score`. That is a `Stretch`, which asks a `Marker` for marks on its batches: a
+`TrialScorer`, which runs the net, or a `KeptMarks`, which looks into the journal first. Whoever runs nets elsewhere, on
+other machines say, is one more `Marker`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from itertools import chain
+from typing import Protocol
 
-from ristretto.data import BatchSource
-from ristretto.execute import Executor, Run, Scores, score
-from ristretto.execute.prefix import Cut, begins_alike, cut, place_of_last_part, spelled_out
 from ristretto.execute.score import Progress
-from ristretto.formats import EXACT, Arithmetic
+from ristretto.identity import digest
 from ristretto.net import Net
-from ristretto.net.op import Array
+from ristretto.search.journal import Journal
+from ristretto.search.marks import Marks
+from ristretto.search.result import Score
 
-Numbered = tuple[int, Mapping[str, Array]]
-"""A batch with its number."""
+Certain = Callable[[Marks], bool]
+"""Says after each batch, from the marks so far, whether scoring may stop."""
 
 
-@dataclass(eq=False)
-class TrialScorer:
-    """Scores nets on a source's first batches.
+class Scorer(Protocol):
+    """Gives a net's score."""
 
-    The first net is the one that all others are condensed from. It is cut before the part that begins last, and what
-    its layers before the cut make of each batch is kept. A later net that begins with these very layers, as one does
-    of which only that part's weights are condensed, runs its layers from the cut on. Scores are the same to the last
-    bit, whatever is kept.
+    def __call__(self, net: Net, certain: Certain = ..., /) -> Score:
+        """Score a net, on fewer batches when it may stop; it stops at the first that is enough."""
 
-    Parameters
-    ----------
-    kind : type of Executor
-        What runs the nets; one whose halves of a net give the bits of the whole (see `execute.prefix`).
-    source : BatchSource
-    iterations : int
-        Batches.
-    arithmetic : Arithmetic
-    threads : int
-        The scores do not depend on it.
-    max_bytes : int
-        The layers' results for batches 0, 1, 2 ... are kept as long as they stay within so many bytes together; those
-        for later batches are computed for every net.
-    """
 
-    kind: type[Executor]
-    source: BatchSource
-    iterations: int
-    arithmetic: Arithmetic = EXACT
-    threads: int = 1
-    max_bytes: int = 0
-    first: Beginning | None = field(default=None, init=False)
+class Marker(Protocol):
+    """Gives what nets score, batch by batch."""
 
-    def score(self, net: Net, progress: Progress | None = None) -> Scores:
+    def marks(
+        self,
+        net: Net,
+        blob: str,
+        batches: range,
+        *,
+        certain: Certain | None = None,
+        progress: Progress | None = None,
+    ) -> Marks:
         """Score a net.
 
         Parameters
         ----------
         net : Net
             Of one phase, with weights.
+        blob : str
+            The output blob that is the score.
+        batches : range
+            Consecutive ones, at least one.
+        certain : callable or None
+            Asked after each batch, in order; scoring stops at the first one after which it says so. The marks depend
+            on nothing else: not on threads, nor on what was scored before.
         progress : callable or None
             Called after each batch.
         """
-        net = spelled_out(net, self.source.shapes, self.arithmetic)
-        self.first = self.first or self._beginning(net)
-        if not begins_alike(net, self.first.net, self.first.place):
-            executor = self.kind(net, self.source.shapes, arithmetic=self.arithmetic)
-            batches = self.source.batches(self.iterations)
-            return score(executor, batches, threads=self.threads, progress=progress)
-        halves = cut(net, self.first.place, self.source.shapes)
-        runner = Halves(self.first, halves, self.kind(halves.tail, {}, arithmetic=self.arithmetic))
-        return score(runner, self._numbered(self.first), threads=self.threads, progress=progress)
-
-    def _beginning(self, net: Net) -> Beginning:
-        place = place_of_last_part(net)
-        head = cut(net, place, self.source.shapes).head
-        return Beginning(net, place, self.kind(head, self.source.shapes, arithmetic=self.arithmetic), self.max_bytes)
-
-    def _numbered(self, first: Beginning) -> Iterator[Numbered]:
-        """Give the batches with their numbers; empty ones where they need not be read again."""
-        known = min(first.known, self.iterations)
-        rest = self.source.batches(self.iterations - known, known) if known < self.iterations else ()
-        return chain(((number, {}) for number in range(known)), enumerate(rest, known))
-
-
-@dataclass(eq=False)
-class Beginning:
-    """What the first layers of a net make of each batch.
-
-    Parameters
-    ----------
-    net : Net
-        Spelled out.
-    place : int
-        The first layer that does not belong to them.
-    executor : Executor
-        Runs them.
-    max_bytes : int
-        See `TrialScorer`.
-    """
-
-    net: Net
-    place: int
-    executor: Executor
-    max_bytes: int
-    runs: dict[int, Run] = field(default_factory=dict, init=False)
-
-    @property
-    def known(self) -> int:
-        """How many batches, from the first on, need not be read again."""
-        count = 0
-        while count in self.runs:
-            count += 1
-        return count
-
-    def run(self, number: int, batch: Mapping[str, Array]) -> Run:
-        """Give what the layers make of a batch; several threads may ask at once, each for a batch of its own."""
-        if number in self.runs:
-            return self.runs[number]
-        run = self.executor.run(batch)
-        # All batches have one size: which ones are kept does not depend on who comes first.
-        size = sum(value.nbytes for value in run.outputs.values())
-        if (number + 1) * size <= self.max_bytes:
-            for value in run.outputs.values():
-                value.flags.writeable = False
-            self.runs[number] = run
-        return run
 
 
 @dataclass(frozen=True, eq=False)
-class Halves:
-    """Runs a net whose first layers may have been run before."""
+class Stretch:
+    """Scores nets on a stretch of the data: a `Scorer`.
 
-    first: Beginning
-    halves: Cut
-    tail: Executor
+    Parameters
+    ----------
+    marker : Marker
+    blob : str
+        The output blob that is the score.
+    batches : range
+    stage : callable
+        Opens a stage of so many batches; gives what is called after each.
+    """
 
-    def run(self, batch: Numbered, /) -> Run:
-        """Run a numbered batch."""
-        head = self.first.run(*batch)
-        return self.halves.joined(head, self.tail.run(self.halves.handed(head)))
+    marker: Marker
+    blob: str
+    batches: range
+    stage: Callable[[int], AbstractContextManager[Progress]] = lambda batches: nullcontext(lambda: None)
+
+    def __call__(self, net: Net, certain: Certain | None = None, /) -> Score:
+        """Score a net."""
+        with self.stage(len(self.batches)) as advance:
+            marks = self.marker.marks(net, self.blob, self.batches, certain=certain, progress=advance)
+        return Score.of(marks, whole=marks.batches == len(self.batches))
+
+
+@dataclass(eq=False)
+class KeptMarks:
+    """Looks into a journal before it has a net scored: a `Marker`.
+
+    What is kept of a net are its marks from some batch on. They are taken as far as they are wanted, and go on where
+    they end, so that a trial which stopped early is not begun anew.
+
+    Parameters
+    ----------
+    marker : Marker
+        Scores what is not known.
+    journal : Journal
+    conditions : str
+        A digest of all that decides on marks beside the net: the data, the arithmetic, what runs the nets.
+    """
+
+    marker: Marker
+    journal: Journal
+    conditions: str
+    finished: int = field(default=0, init=False)
+    """Nets that were scored and kept."""
+
+    def marks(
+        self,
+        net: Net,
+        blob: str,
+        batches: range,
+        *,
+        certain: Certain | None = None,
+        progress: Progress | None = None,
+    ) -> Marks:
+        """Score a net; see `Marker`."""
+        key = digest("marks", identity(net), blob, self.conditions, batches.start)
+        kept = self.journal.read(key)
+        known = None if kept is None else Marks.of_arrays(kept)
+        if known is not None:
+            for count in range(1, min(known.batches, len(batches)) + 1):
+                if progress:
+                    progress()
+                if count == len(batches) or (certain and certain(known.first(count))):
+                    return known.first(count)
+        found = self._go_on(net, blob, batches, known, certain, progress)
+        self.finished += self.journal.write(key, found.arrays())
+        return found
+
+    def _go_on(
+        self,
+        net: Net,
+        blob: str,
+        batches: range,
+        known: Marks | None,
+        certain: Certain | None,
+        progress: Progress | None,
+    ) -> Marks:
+        if known is None:
+            return self.marker.marks(net, blob, batches, certain=certain, progress=progress)
+
+        def together(more: Marks) -> bool:
+            return certain is not None and certain(Marks.joined([known, more]))
+
+        left = batches[known.batches :]
+        rest = self.marker.marks(net, blob, left, certain=together if certain else None, progress=progress)
+        return Marks.joined([known, rest])
+
+
+def identity(net: Net) -> str:
+    """Give a digest of all that a net's numbers depend on, but for its data."""
+    return digest(
+        [
+            # What data layers give is the data's own business, wherever they lie.
+            (layer.name, None if layer.op.is_data else layer.op, layer.bottoms, layer.tops, layer.quant, layer.blobs)
+            for layer in net
+        ]
+    )

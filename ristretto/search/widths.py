@@ -9,7 +9,9 @@ from ristretto.calibrate import CalibrationStats
 from ristretto.errors import SearchError
 from ristretto.formats import Format
 from ristretto.net import LayerQuant, Part
-from ristretto.search.result import Bits
+
+Bits = Mapping[Part, int]
+"""The width of each part, bits."""
 
 
 @dataclass(frozen=True)

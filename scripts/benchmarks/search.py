@@ -23,7 +23,7 @@ def seconds(name: str, folder: Path) -> float:
         *(sys.executable, "-m", "ristretto", "quantize", "--trimming_mode", "dynamic_fixed_point"),
         *("--model", str(files / "train_val.prototxt"), "--weights", str(files / f"{name}.caffemodel")),
         *("--model_quantized", str(folder / "quantized.prototxt"), "--preset", "original"),
-        *("--iterations", "100", "--error_margin", "1"),
+        *("--iterations", "100", "--error_margin", "1", "--no-cache"),
     ]
     start = time.perf_counter()
     code = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).returncode
@@ -37,7 +37,7 @@ import sys, time
 from ristretto import api
 model, weights = sys.argv[1:]
 start = time.perf_counter()
-api.quantize(model, weights, error_margin=1, iterations=100, preset="original")
+api.quantize(model, weights, error_margin=1, iterations=100, preset="original", cached=False)
 print(time.perf_counter() - start)
 """
 

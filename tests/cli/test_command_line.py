@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-QUANTIZE = ["--trimming_mode", "dynamic_fixed_point", "--iterations", "4", "--error_margin", "1"]
+QUANTIZE = ["--trimming_mode", "dynamic_fixed_point", "--iterations", "4", "--error_margin", "1", "--report_split", "0"]
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from ristretto.caffe.datum import Datum, write_datum
 from ristretto.data import open_sources
 from ristretto.data.leveldb_reader import LevelDbRecords
 from ristretto.errors import DataError
+from ristretto.identity import hash_files
 from ristretto.layers.data import Data
 from ristretto.net import Layer, Phase
 
@@ -155,3 +156,19 @@ def test_the_extra_is_named_where_the_library_is_missing(tmp_path: Path, monkeyp
     error = refused(path)
     assert "not installed" in error.message
     assert "ristretto-cnn[leveldb]" in error.hint
+
+
+def test_what_it_holds_tells_it_from_others(tmp_path: Path) -> None:
+    """By the records that are in use; reading it, and where it lies, make no difference."""
+
+    def fingerprint(path: Path, count: int) -> str | None:
+        layer = Layer("input", Data(str(path), 2, "LEVELDB"), tops=("data", "label"))
+        return open_sources([layer], phase=Phase.TEST).fingerprint(count, hash_files)
+
+    def filled(name: str, last: int, *, tables: bool = False) -> Path:
+        datums = [Datum(1, 1, 1, bytes([i if i < 3 else last]), i) for i in range(4)]
+        return make(tmp_path / name, [(f"{i}".encode(), write_datum(d)) for i, d in enumerate(datums)], tables=tables)
+
+    one, same, other = filled("one", 3), filled("same", 3, tables=True), filled("other", 4)
+    assert fingerprint(one, 2) == fingerprint(one, 2) == fingerprint(same, 2) != fingerprint(other, 2)
+    assert fingerprint(one, 1) == fingerprint(other, 1)

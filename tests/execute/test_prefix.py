@@ -40,6 +40,11 @@ X = {"data": RNG.normal(0, 2, (2, 2, 4, 4)).astype(np.float32), "label": np.floa
 Batch = Mapping[str, Array]
 
 
+def pictures(run: Run) -> dict[str, dict[str, list[bool]]]:
+    """Give what each picture adds to which output."""
+    return {blob: {name: seen.tolist() for name, seen in by.items()} for blob, by in run.pictures.items()}
+
+
 def in_halves(
     kind: type[Executor], net: Net, place: int, batch: Batch, inputs: Mapping[str, Shape], arithmetic: Arithmetic
 ) -> Run:
@@ -73,6 +78,7 @@ def check_same(
             found = in_halves(kind, net, place, batch, inputs, arithmetic)
             assert list(found.outputs) == list(whole.outputs)
             assert found.companions == whole.companions
+            assert pictures(found) == pictures(whole)
             for mine, other in ((found.outputs, whole.outputs), (found.kept, whole.kept)):
                 assert mine.keys() == other.keys()
                 for name, value in mine.items():
@@ -140,6 +146,14 @@ WIRED: dict[str, tuple[Layer, ...]] = {
         ip("late", "b"),
         Layer("prob", Softmax(), ("late",), ("prob",)),
         accuracy("late", "accuracy2"),
+    ),
+    "a score that is changed in place": (
+        ip("a", "data"),
+        accuracy("a"),
+        Layer("shifted", Power(shift=1.0), ("accuracy",), ("accuracy",)),
+        conv("b", "data"),
+        ip("c", "b"),
+        accuracy("c", "kept"),
     ),
     "names that the halves would like to have": (
         replace(conv("head", "data"), tops=("a at the cut",)),

@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from ristretto.errors import DataError
-from ristretto.execute import EXECUTORS, Executor, FloatExecutor, Scores, default_threads, score
+from ristretto.execute import EXECUTORS, Executor, FloatExecutor, Run, Scores, default_threads, score
 from ristretto.execute.score import in_order
 from ristretto.formats import FixedPoint
-from ristretto.layers import Accuracy, InnerProduct, Input
+from ristretto.layers import Accuracy, InnerProduct, Input, Power
 from ristretto.net import Layer, LayerQuant, Net, Phase
 
 
@@ -42,6 +44,8 @@ def same_bits(one: Scores, other: Scores) -> bool:
         == {blob: value.tobytes() for blob, value in other.outputs.items()}
         and one.companions == other.companions
         and one.iterations == other.iterations
+        and {name: (seen.dtype, seen.tobytes()) for name, seen in one.observations.items()}
+        == {name: (seen.dtype, seen.tobytes()) for name, seen in other.observations.items()}
     )
 
 
@@ -60,6 +64,79 @@ def test_scores_are_the_means_of_the_outputs(kind: type[Executor]) -> None:
         np.mean([run.companions["accuracy_argmax"] for run in runs])
     )
     assert (found.companions["accuracy_argmax"] > found.outputs["accuracy"].item()) is (kind is not FloatExecutor)
+
+
+@pytest.mark.parametrize("kind", EXECUTORS.values(), ids=EXECUTORS)
+def test_observations_are_what_the_means_are_made_of(kind: type[Executor]) -> None:
+    executor = kind(scored(), {})
+    found = score(executor, batches(7))
+    assert set(found.observations) == {"accuracy", "accuracy_argmax", "raw"}
+    by_name = {"accuracy": found.outputs["accuracy"].item(), "accuracy_argmax": found.companions["accuracy_argmax"]}
+    for name, mean in by_name.items():
+        seen = found.observations[name]
+        assert seen.dtype == bool
+        assert seen.shape == (7 * 8,)
+        assert seen.mean() == pytest.approx(mean)
+    raw = found.observations["raw"]
+    assert raw.dtype == np.float64
+    assert raw.tolist() == [executor.run(batch).outputs["raw"][0, 0] for batch in batches(7)]
+
+
+def test_pictures_come_in_the_order_of_the_data() -> None:
+    net = scored()
+    executor = EXECUTORS["integer"](net, {})
+    found = score(executor, batches(5), threads=3)
+    right = []
+    for batch in batches(5):
+        kept = EXECUTORS["integer"](net, {}, keep=["ip.top0"]).run(batch).kept["ip.top0"]
+        for scores, label in zip(kept, batch["label"], strict=True):
+            right.append(bool((np.delete(scores, label) < scores[label]).all()))
+    assert found.observations["accuracy"].tolist() == right
+    assert 0 < sum(right) < len(right)
+
+
+def test_an_output_that_was_changed_in_place_is_observed_by_batches() -> None:
+    net = scored()
+    halved = Layer("half", Power(scale=0.5), ("accuracy",), ("accuracy",))
+    found = score(EXECUTORS["integer"](Net("net", (*net.layers, halved), net.state), {}), batches(3))
+    whole = score(EXECUTORS["integer"](net, {}), batches(3))
+    assert found.observations["accuracy"].dtype == np.float64
+    assert found.observations["accuracy"].mean() == pytest.approx(whole.outputs["accuracy"].item() / 2)
+
+
+def test_only_an_accuracys_first_top_is_made_of_pictures() -> None:
+    net = scored()
+    by_class = replace(net["accuracy"], tops=("accuracy", "by_class"))
+    found = score(EXECUTORS["integer"](Net("net", (*net.layers[:-1], by_class), net.state), {}), batches(3))
+    assert {name: seen.dtype for name, seen in found.observations.items()} == {
+        "accuracy": bool,
+        "accuracy_argmax": bool,
+        "by_class": np.float64,
+        "raw": np.float64,
+    }
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("stop", [1, 4, 23])
+def test_scoring_stops_when_it_is_enough(threads: int, stop: int) -> None:
+    executor, ran = EXECUTORS["integer"](scored(), {}), []
+    seen: list[Scores] = []
+
+    class Counting:
+        def run(self, batch: Any, /) -> Run:
+            ran.append(1)
+            return executor.run(batch)
+
+    def enough(scores: Scores) -> bool:
+        seen.append(scores)
+        return scores.iterations == stop
+
+    found = score(Counting(), batches(23), threads=threads, enough=enough)
+    assert same_bits(found, score(executor, batches(stop)))
+    for count, scores in enumerate(seen, 1):
+        assert same_bits(scores, score(executor, batches(count)))
+    assert len(seen) == stop
+    assert len(ran) <= stop + 2 * threads + 1
 
 
 @pytest.mark.parametrize("kind", EXECUTORS.values(), ids=EXECUTORS)

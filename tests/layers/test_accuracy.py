@@ -65,6 +65,27 @@ def test_any_tie_is_decided_by_the_rule(scores: np.ndarray, label: int, top_k: i
     strict, lenient = right(scores[0].tolist(), label, top_k)
     assert op.forward(bottoms, [])[0] == strict
     assert op.companions(bottoms)["argmax"] == lenient
+    assert {suffix: seen.tolist() for suffix, seen in op.per_picture(bottoms).items()} == {
+        "": [strict],
+        "argmax": [lenient],
+    }
+
+
+@pytest.mark.parametrize(("shape", "label_shape"), [((40, 5), (40,)), ((40, 5), (40, 1, 1)), ((30, 4, 1, 1), (30,))])
+def test_pictures_count_one_by_one(rng, shape, label_shape) -> None:
+    op = Accuracy(top_k=2)
+    bottoms = [rng.integers(-2, 3, shape).astype(np.float32), rng.integers(0, shape[1], label_shape)]
+    rows = bottoms[0].reshape(shape[:2]).tolist()
+    found = [right(scores, int(label), 2) for scores, label in zip(rows, bottoms[1].flat, strict=True)]
+    seen = op.per_picture(bottoms)
+    assert list(zip(seen[""].tolist(), seen["argmax"].tolist(), strict=True)) == found
+    assert op.forward(bottoms, [])[0] == seen[""].mean()
+
+
+def test_pictures_do_not_count_one_by_one_where_batches_weigh_unlike_numbers_of_labels(rng) -> None:
+    scores = rng.normal(size=(6, 4, 2, 3)).astype(np.float32)
+    assert Accuracy().per_picture([scores, rng.integers(0, 4, (6, 1, 2, 3))]) == {}
+    assert Accuracy(ignore_label=2).per_picture([scores[:, :, 0, 0], rng.integers(0, 4, 6)]) == {}
 
 
 def test_argmax_is_numpys(layer, rng) -> None:

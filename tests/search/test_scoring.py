@@ -1,223 +1,197 @@
-"""Scores of trials: the same with whatever is kept, and nothing is computed twice that is."""
+"""Scores on a stretch of the data: the same with a journal and without, whatever it holds already."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ristretto.errors import DataError, ModelError
-from ristretto.execute import IntegerExecutor, Run, Scores, score
-from ristretto.formats import EMULATIONS, HALF_EVEN, Arithmetic, FixedPoint
-from ristretto.formats import EXACT as DEFAULT
-from ristretto.layers import Accuracy, Convolution, InnerProduct, Input, ReLU
-from ristretto.net import Layer, LayerQuant, Net, Phase, QuantSpec, Shape
-from ristretto.net.op import Array
-from ristretto.passes import QuantizeLayers
-from ristretto.search import TrialScorer
+from ristretto.formats import FixedPoint
+from ristretto.layers import Accuracy, InnerProduct, Input
+from ristretto.layers.data import Data
+from ristretto.net import Layer, LayerQuant, Net, Phase
+from ristretto.net.phase import NetState
+from ristretto.search import Journal, KeptMarks, Marks, Stretch, identity
+from ristretto.search.scoring import Certain
 
-BATCHES = 5
-SHAPES: Mapping[str, Shape] = {"data": (4, 2, 3, 3), "label": (4,)}
-HANDED_ON = 4 * (4 * 2 * 3 * 3 + 4)
-"""Bytes that a batch's blob `a` and its labels have."""
+SIZE = 3
 
 
-@dataclass
-class Numbers:
-    """A source of random batches, multiples of `grid` if it is set, which notes those that it is asked for."""
-
-    grid: float = 0.0
-    names: tuple[str, ...] = ("numbers",)
-    shapes: Mapping[str, Shape] = field(default_factory=lambda: SHAPES)
-    period: int | None = None
-    read: list[int] = field(default_factory=list)
-
-    def batches(self, count: int, start: int = 0) -> Iterator[Mapping[str, Array]]:
-        for number in range(start, start + count):
-            self.read.append(number)
-            rng = np.random.default_rng(number)
-            data = rng.normal(size=SHAPES["data"])
-            yield {
-                "data": (np.round(data / self.grid) * self.grid if self.grid else data).astype(np.float32),
-                "label": rng.integers(0, 3, 4).astype(np.float32),
-            }
-
-
-RUNS: list[str] = []
-"""The last layer of each net that was run on a batch."""
-
-
-class Counting(IntegerExecutor):
-    """Notes what is run."""
-
-    def run(self, batch: Mapping[str, Array]) -> Run:
-        RUNS.append(f"{self.net.layers[0].name}..{self.net.layers[-1].name}")
-        return super().run(batch)
-
-
-WHOLE, HEAD, TAIL = "data..accuracy", "data..a at the cut", "head..accuracy"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_run() -> None:
-    RUNS.clear()
-
-
-def baseline() -> Net:
-    """A convolution and two inner products; the first's output is an output of the net, too."""
-    rng = np.random.default_rng(2)
-
-    def blobs(*shape: int) -> tuple[Array, ...]:
-        return rng.normal(size=shape).astype(np.float32), rng.normal(size=shape[0]).astype(np.float32)
-
+def net(seed: int = 0) -> Net:
+    blobs = (np.random.default_rng(seed).normal(size=(4, 6)).astype(np.float32), np.zeros(4, np.float32))
     return Net(
         "net",
         (
-            Layer("data", Input(tuple(SHAPES.values())), (), ("data", "label")),
-            Layer("conv", Convolution(2, (1, 1)), ("data",), ("a",), blobs(2, 2, 1, 1)),
-            Layer("relu", ReLU(), ("a",), ("a",)),
-            Layer("ip1", InnerProduct(5), ("a",), ("b",), blobs(5, 18)),
-            Layer("ip2", InnerProduct(3), ("b",), ("c",), blobs(3, 5)),
-            Layer("other", InnerProduct(2), ("a",), ("d",), blobs(2, 18)),
-            Layer("accuracy", Accuracy(), ("c", "label"), ("accuracy",)),
+            Layer("data", Input(((SIZE, 6), (SIZE,))), (), ("data", "label")),
+            Layer("ip", InnerProduct(4), ("data",), ("ip",), blobs),
+            Layer("accuracy", Accuracy(), ("ip", "label"), ("accuracy",)),
         ),
-    ).for_phase(Phase.TEST)
+        NetState(Phase.TEST),
+    )
 
 
-def condensed(net: Net, bits: int, *layers: str, everything: bool = False) -> Net:
-    fmt = FixedPoint(bits, bits - 2)
-    quant = LayerQuant(fmt, FixedPoint(bits, bits - 3), fmt) if everything else LayerQuant(None, None, fmt)
-    return QuantizeLayers(QuantSpec("", dict.fromkeys(layers, quant)))(net)
+@dataclass
+class Made:
+    """Makes marks up, from the net's weights and the number of each batch, and notes which batches it is asked for."""
+
+    argmax: bool = True
+    run: list[int] = field(default_factory=list)
+
+    def marks(
+        self,
+        net: Net,
+        blob: str,
+        batches: range,
+        *,
+        certain: Certain | None = None,
+        progress: Callable[[], None] | None = None,
+    ) -> Marks:
+        seed = int(abs(net["ip"].blobs[0][0, 0]) * 1000)
+        parts: list[Marks] = []
+        for number in batches:
+            self.run.append(number)
+            rng = np.random.default_rng([seed, number])
+            strict, lenient = rng.random((2, SIZE)) < 0.7
+            parts.append(Marks(1, strict, lenient if self.argmax else None))
+            if progress:
+                progress()
+            if certain and certain(Marks.joined(parts)):
+                break
+        return Marks.joined(parts)
 
 
-def trials(net: Net) -> list[Net]:
-    """What a search scores: the float net, then each part alone, then all."""
-    inner = ("ip1", "ip2", "other")
-    return [
-        net,
-        *(condensed(net, bits, "conv") for bits in (8, 4)),
-        *(condensed(net, bits, *inner) for bits in (8, 4, 2)),
-        condensed(net, 4, "conv", *inner, everything=True),
-        condensed(net, 3, *inner, everything=True),
-        net,
-    ]
+def facts(marks: Marks) -> tuple[object, ...]:
+    return marks.batches, marks.seen.tobytes(), None if marks.argmax is None else marks.argmax.tobytes()
 
 
-def facts(scores: Scores) -> tuple[object, ...]:
-    """Give all that scores say, to the last bit."""
-    outputs = [(blob, value.dtype, value.shape, value.tobytes()) for blob, value in scores.outputs.items()]
-    return outputs, dict(scores.companions), scores.iterations
+def enough(wrong: int) -> Certain:
+    """Stop after so many wrong pictures."""
+    return lambda marks: int((~marks.seen).sum()) >= wrong
 
 
-def plainly(
-    nets: Sequence[Net], arithmetic: Arithmetic = DEFAULT, source: Numbers | None = None
-) -> list[tuple[object, ...]]:
-    """Give what each net scores as a whole."""
-    executors = [IntegerExecutor(net, SHAPES, arithmetic=arithmetic) for net in nets]
-    return [facts(score(executor, (source or Numbers()).batches(BATCHES))) for executor in executors]
-
-
-@pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("max_bytes", [0, 2 * HANDED_ON, 1 << 20])
-@pytest.mark.parametrize("arithmetic", [DEFAULT, *EMULATIONS.values()])
-def test_every_trial_scores_what_it_scores_alone(threads: int, max_bytes: int, arithmetic: Arithmetic) -> None:
-    nets = trials(baseline())
-    scorer = TrialScorer(IntegerExecutor, Numbers(), BATCHES, arithmetic, threads, max_bytes)
-    assert [facts(scorer.score(net)) for net in nets] == plainly(nets, arithmetic)
-    assert len({str(fact) for fact in plainly(nets, arithmetic)}) == len(nets) - 1, "the trials differ"
-
-
-@pytest.mark.parametrize("arithmetic", [DEFAULT, HALF_EVEN])
-def test_the_first_net_may_have_formats(arithmetic: Arithmetic) -> None:
-    """What is kept is computed by the same arithmetic; inputs that are multiples of one half lie between two codes."""
-    source, fmt = Numbers(grid=0.5), FixedPoint(4, 0)
-    formats = {"conv": LayerQuant(fmt, FixedPoint(8, 4), FixedPoint(8, 4))}
-    nets = [
-        QuantizeLayers(QuantSpec("", formats | more))(baseline()) for more in ({}, {"ip1": LayerQuant(None, fmt, fmt)})
-    ]
-    scorer = TrialScorer(Counting, source, BATCHES, arithmetic, max_bytes=1 << 20)
-    assert [facts(scorer.score(net)) for net in nets] == plainly(nets, arithmetic, source)
-    assert RUNS.count(HEAD) == BATCHES
-    assert plainly(nets, DEFAULT, source) != plainly(nets, HALF_EVEN, source)
-
-
-@pytest.mark.parametrize("threads", [1, 3])
-def test_what_trials_have_in_common_is_run_once(threads: int) -> None:
-    source = Numbers()
-    scorer = TrialScorer(Counting, source, BATCHES, threads=threads, max_bytes=1 << 20)
-    counted = []
-    for net in trials(baseline()):
-        scorer.score(net)
-        counted.append({name: RUNS.count(name) // BATCHES for name in dict.fromkeys(RUNS)} | {"read": len(source.read)})
-        RUNS.clear()
-        source.read.clear()
-    begun, alike, alone = {HEAD: 1, TAIL: 1, "read": 5}, {TAIL: 1, "read": 0}, {WHOLE: 1, "read": 5}
-    assert counted == [begun, alone, alone, alike, alike, alike, alone, alike, alike]
-
-
-@pytest.mark.parametrize(
-    ("max_bytes", "kept"),
-    [(0, 0), (HANDED_ON - 1, 0), (HANDED_ON, 1), (3 * HANDED_ON + 5, 3), (5 * HANDED_ON, 5), (9 * HANDED_ON, 5)],
+requests = st.lists(
+    st.tuples(st.integers(0, 1), st.integers(0, 4), st.integers(1, 9), st.none() | st.integers(1, 9)),
+    min_size=1,
+    max_size=8,
 )
-@pytest.mark.parametrize("threads", [1, 3])
-def test_only_so_many_bytes_are_kept(max_bytes: int, kept: int, threads: int) -> None:
-    """The first batches' results, however the threads take turns; the rest is read and run again."""
-    source, net = Numbers(), baseline()
-    scorer = TrialScorer(Counting, source, BATCHES, threads=threads, max_bytes=max_bytes)
-    scorer.score(net)
-    for bits in (8, 4):
-        RUNS.clear()
-        source.read.clear()
-        scorer.score(condensed(net, bits, "ip1"))
-        assert RUNS.count(HEAD) == BATCHES - kept
-        assert RUNS.count(TAIL) == BATCHES
-        assert source.read == list(range(kept, BATCHES))
 
 
-def test_a_net_of_one_part_has_nothing_in_common() -> None:
-    data, conv, relu, *_ = baseline().layers
-    last = Layer(
-        "conv2", Convolution(3, (3, 3)), ("a",), ("c",), (np.ones((3, 2, 3, 3), np.float32), np.zeros(3, np.float32))
-    )
-    net = Net("net", (data, conv, relu, last, Layer("accuracy", Accuracy(), ("c", "label"), ("accuracy",))))
-    nets = [net, condensed(net, 3, "conv", "conv2"), condensed(net, 2, "conv2")]
-    scorer = TrialScorer(Counting, Numbers(), BATCHES, max_bytes=1 << 20)
-    assert [facts(scorer.score(each)) for each in nets] == plainly(nets)
-    assert set(RUNS) == {"data..data", TAIL}
+@given(requests)
+@settings(max_examples=150)
+def test_a_journal_changes_no_bit(
+    tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[int, int, int, int | None]]
+) -> None:
+    """Whatever was asked before: of the same net or another, on more batches or fewer, until sooner or later."""
+    kept = KeptMarks(Made(), Journal(tmp_path_factory.mktemp("journal")), "data")
+    for seed, start, count, wrong in asked:
+        batches, certain = range(start, start + count), None if wrong is None else enough(wrong)
+        found = kept.marks(net(seed), "accuracy", batches, certain=certain)
+        assert facts(found) == facts(Made().marks(net(seed), "accuracy", batches, certain=certain))
+        if certain:
+            assert found.batches == count or certain(found)
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_progress_is_told_of_every_batch_of_every_trial(threads: int) -> None:
-    scorer = TrialScorer(IntegerExecutor, Numbers(), BATCHES, threads=threads, max_bytes=2 * HANDED_ON)
+def test_only_what_is_not_known_is_run(tmp_path: Path) -> None:
+    made = Made()
+    kept = KeptMarks(made, Journal(tmp_path), "data")
+
+    def run(batches: range, certain: Certain | None = None) -> list[int]:
+        made.run.clear()
+        # As another process would.
+        KeptMarks(made, Journal(tmp_path), "data").marks(net(), "accuracy", batches, certain=certain)
+        return made.run.copy()
+
+    assert run(range(10), lambda marks: marks.batches == 3) == [0, 1, 2]
+    assert run(range(10), lambda marks: marks.batches == 2) == []
+    assert run(range(6)) == [3, 4, 5]
+    assert run(range(10), lambda marks: marks.batches == 8) == [6, 7]
+    assert run(range(8)) == []
+    assert run(range(3, 5)) == [3, 4], "marks from another batch on are others'"
+    assert kept.finished == 0
+
+
+def test_every_finished_net_counts(tmp_path: Path) -> None:
+    kept = KeptMarks(Made(), Journal(tmp_path), "data")
+    for seed in (0, 1, 1):
+        kept.marks(net(seed), "accuracy", range(3))
+    assert kept.finished == 2
+    (tmp_path / "file").write_text("")
+    full = KeptMarks(Made(), Journal(tmp_path / "file"), "data")
+    full.marks(net(), "accuracy", range(3))
+    assert full.finished == 0
+
+
+@pytest.mark.parametrize("known", [0, 2, 6])
+def test_progress_is_told_of_every_batch(tmp_path: Path, known: int) -> None:
+    kept = KeptMarks(Made(), Journal(tmp_path), "data")
+    if known:
+        kept.marks(net(), "accuracy", range(known))
     told: list[int] = []
-    for done, net in enumerate(trials(baseline()), 1):
-        scorer.score(net, lambda: told.append(1))
-        assert len(told) == BATCHES * done
+    kept.marks(net(), "accuracy", range(6), progress=lambda: told.append(1))
+    assert len(told) == 6
 
 
-def test_what_is_kept_cannot_be_changed() -> None:
-    class Careless(IntegerExecutor):
-        """Spoils its input."""
+@pytest.mark.parametrize("change", ["net", "blob", "conditions", "start"])
+def test_other_nets_blobs_and_conditions_have_marks_of_their_own(tmp_path: Path, change: str) -> None:
+    made = Made()
+    journal = Journal(tmp_path)
+    KeptMarks(made, journal, "data").marks(net(), "accuracy", range(2))
+    made.run.clear()
+    other = KeptMarks(made, journal, "other" if change == "conditions" else "data")
+    start = int(change == "start")
+    other.marks(net(int(change == "net")), "top5" if change == "blob" else "accuracy", range(start, start + 2))
+    assert made.run == [start, start + 1]
 
-        def run(self, batch: Mapping[str, Array]) -> Run:
-            if self.net.layers[0].name == "head":
-                batch["a"][:] = 0
-            return super().run(batch)
 
-    with pytest.raises(ValueError, match="read-only"):
-        TrialScorer(Careless, Numbers(), BATCHES, max_bytes=1 << 20).score(baseline())
+def test_a_stretch_gives_scores() -> None:
+    stages: list[int] = []
+    told: list[int] = []
+
+    def stage(batches: int) -> AbstractContextManager[Callable[[], None]]:
+        stages.append(batches)
+        return nullcontext(lambda: told.append(1))
+
+    scorer = Stretch(Made(), "accuracy", range(4, 10), stage)
+    whole = scorer(net())
+    marks = Made().marks(net(), "accuracy", range(4, 10))
+    assert (whole.value, whole.argmax, whole.whole) == (marks.value, marks.argmax_value, True)
+    assert (stages, len(told)) == ([6], 6)
+    part = scorer(net(), lambda marks: marks.batches == 2)
+    assert part.marks is not None
+    assert facts(part.marks) == facts(marks.first(2))
+    assert not part.whole
+    assert scorer(net(), lambda marks: marks.batches == 6).whole
 
 
-def test_errors_are_those_of_the_whole_net() -> None:
-    net = baseline()
-    bare = Net(
-        net.name, tuple(Layer(x.name, x.op, x.bottoms, x.tops) if x.name == "ip2" else x for x in net), net.state
-    )
-    with pytest.raises(ModelError, match="layer 'ip2': no weights"):
-        TrialScorer(IntegerExecutor, Numbers(), BATCHES).score(bare)
-    with pytest.raises(DataError, match="blob 'data' needs shape"):
-        TrialScorer(IntegerExecutor, Numbers(shapes={"data": (4, 2, 1, 9), "label": (4,)}), BATCHES).score(net)
-    with pytest.raises(DataError, match="no batch to score"):
-        TrialScorer(IntegerExecutor, Numbers(), 0).score(net)
+def test_a_net_is_told_by_all_that_its_numbers_depend_on() -> None:
+    base = net()
+    data, ip, accuracy = base.layers
+    fmt = FixedPoint(4, 2)
+    changed = [
+        replace(ip, blobs=(ip.blobs[0] + 1, ip.blobs[1])),
+        replace(ip, blobs=ip.blobs[::-1]),
+        replace(ip, op=InnerProduct(4, bias_term=False)),
+        replace(ip, tops=("other",)),
+        replace(ip, bottoms=("label",)),
+        replace(ip, quant=LayerQuant(fmt, None, None)),
+        replace(ip, quant=LayerQuant(None, fmt, None)),
+        replace(ip, quant=LayerQuant(None, None, FixedPoint(4, 3))),
+    ]
+    nets = [Net("net", (data, each, accuracy), base.state) for each in changed]
+    nets.append(Net("net", (data, ip, replace(accuracy, op=Accuracy(top_k=2))), base.state))
+    nets.append(Net("net", (data, ip), base.state))
+    assert len({identity(each) for each in [base, *nets]}) == len(nets) + 1
+
+
+def test_where_data_lie_and_where_a_prototxt_stands_are_no_part_of_a_net() -> None:
+    base = net()
+    data, ip, accuracy = base.layers
+    moved = replace(data, op=Data("elsewhere", 7, "LMDB"), source=3)
+    copied = replace(ip, blobs=tuple(blob.copy() for blob in ip.blobs), source=4)
+    assert identity(Net("another name", (moved, copied, accuracy), base.state)) == identity(base)

@@ -26,6 +26,7 @@ class DynamicFixedPointMode(TrimmingMode):
 
     name = "dynamic_fixed_point"
     title = "Dynamic fixed point net"
+    by_layer = True
 
     def ladders(self, parts: Sequence[Part]) -> Sequence[Ladder]:
         """One ladder for each part."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.formats import FixedPoint
 from ristretto.net import Part
-from ristretto.search.fit import candidates, integer_length, least, of_length, params_error, reach
+from ristretto.search.fit import candidates, integer_length, of_length, params_error, reach
 from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
 from ristretto.search.modes.dynamic_fixed_point import params_length
-from ristretto.search.result import ALL_PARTS, Bits
-from ristretto.search.widths import Widths, check_one_width, one_width, with_format
+from ristretto.search.result import ALL_PARTS
+from ristretto.search.widths import Bits, Widths, check_one_width, one_width, with_format
 
 FEWEST_INTEGER_BITS = -8
 """Formats with fewer integer bits than this clip every net's activations."""
+
+_ERRORS: WeakKeyDictionary[LayerStats, dict[FixedPoint, float]] = WeakKeyDictionary()
 
 
 class FixedPointMode(TrimmingMode):
@@ -54,7 +58,7 @@ class FixedPointMode(TrimmingMode):
         widest = max(max(reach(s.layer_in, rectified=False), s.params.magnitude, _reach_out(s)) for s in layers)
         first = candidates(bw, widest)[0]
         formats = [FixedPoint(bw, fl) for fl in range(first.fl, max(first.fl, bw - FEWEST_INTEGER_BITS) + 1)]
-        fmt = least(formats, lambda fmt: sum(_relative_error(layer, fmt) for layer in layers))
+        fmt = _least_sum(formats, layers)
         return {name: with_format(layer, fmt) for name, layer in widths.items()}
 
 
@@ -62,8 +66,33 @@ def _reach_out(stats: LayerStats) -> float:
     return reach(stats.layer_out, rectified=stats.rectified)
 
 
+def _least_sum(formats: Sequence[FixedPoint], layers: Sequence[LayerStats]) -> FixedPoint:
+    """Give the format with the least sum of relative errors; the first of equals."""
+    best, lowest = formats[0], math.inf
+    for fmt in formats:
+        total = 0.0
+        for layer in layers:
+            total += _relative_error(layer, fmt)
+            if total >= lowest:
+                # Each layer may be run for its share: no more of them than it takes to see that this is not the least.
+                break
+        else:
+            best, lowest = fmt, total
+    return best
+
+
 def _relative_error(stats: LayerStats, fmt: FixedPoint) -> float:
-    """Give the squared errors of a layer's three places, each as a share of the power that it disturbs."""
+    """Give the squared errors of a layer's three places, each as a share of the power that it disturbs.
+
+    A sweep asks for the same ones for each part, so they are kept.
+    """
+    known = _ERRORS.setdefault(stats, {})
+    if fmt not in known:
+        known[fmt] = _measured_error(stats, fmt)
+    return known[fmt]
+
+
+def _measured_error(stats: LayerStats, fmt: FixedPoint) -> float:
     at_input = _share(stats.layer_in.squared_error(fmt), stats.layer_in.mean_square())
     error_out = stats.layer_out.squared_error(fmt, rectified=stats.rectified)
     return at_input + _share(error_out + params_error(stats, fmt), stats.layer_out.mean_square())

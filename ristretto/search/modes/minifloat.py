@@ -9,12 +9,13 @@ from functools import partial
 import numpy as np
 
 from ristretto.calibrate import CalibrationStats, LayerStats
+from ristretto.errors import SearchError
 from ristretto.formats import MiniFloat
 from ristretto.net import Part
 from ristretto.search.fit import least, params_error
 from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
-from ristretto.search.result import ALL_PARTS, Bits
-from ristretto.search.widths import Widths, check_one_width, one_width, with_format
+from ristretto.search.result import ALL_PARTS
+from ristretto.search.widths import Bits, Widths, check_one_width, one_width, with_format
 
 WIDTHS = (16, 8)
 """The original goes on to 4 bits only with fewer than 3 exponent bits, which it never chooses."""
@@ -22,6 +23,8 @@ FEWEST_EXPONENT_BITS = 4
 """The original's smallest exponent."""
 EXPONENT_BITS = range(2, 9)
 """What the choice by squared error tries."""
+FEWEST_BITS = 1 + EXPONENT_BITS[0] + 1
+"""A sign, the shortest exponent and one bit of mantissa."""
 
 
 class MiniFloatMode(TrimmingMode):
@@ -35,8 +38,13 @@ class MiniFloatMode(TrimmingMode):
         return [ladder(ALL_PARTS, parts, WIDTHS)]
 
     def check(self, bits: Bits) -> None:
-        """Raise a SearchError when parts have several widths."""
+        """Raise a SearchError when parts have several widths, or fewer bits than the shortest minifloat."""
         check_one_width(bits)
+        if min(bits.values(), default=FEWEST_BITS) < FEWEST_BITS:
+            raise SearchError(
+                f"no minifloat has {min(bits.values())} bits",
+                hint=f"ask for {FEWEST_BITS} at least: a sign, {FEWEST_BITS - 2} of exponent, 1 of mantissa",
+            )
 
     def by_range(self, stats: CalibrationStats, widths: Widths) -> Quants:
         """Give all layers the exponent bits of the largest activation, at least 4; weights are not looked at."""

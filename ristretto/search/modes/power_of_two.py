@@ -13,8 +13,8 @@ from ristretto.net import LayerQuant, Part
 from ristretto.search.fit import least, params_cost
 from ristretto.search.mode import Ladder, Quants, TrimmingMode
 from ristretto.search.modes.dynamic_fixed_point import activations_by_error, activations_by_range
-from ristretto.search.result import ALL_PARTS, Bits
-from ristretto.search.widths import Widths
+from ristretto.search.result import ALL_PARTS
+from ristretto.search.widths import Bits, Widths
 
 WEIGHT_BITS = 4
 ACTIVATION_BITS = 8

@@ -1,0 +1,146 @@
+"""The verb `sweep`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from ristretto.api.feeding import open_calibration, open_test
+from ristretto.api.folding import hint_at_folding
+from ristretto.api.judging import kept_formats, kept_marks, open_journal, telling_what_is_kept
+from ristretto.api.loading import chosen, load, pass_on
+from ristretto.api.opening import CACHE_BYTES, CALIBRATION_BATCHES, FLOAT, choose_goal, measure
+from ristretto.api.watch import Silent, Watcher
+from ristretto.calibrate import CalibrationStats
+from ristretto.data import AS_WRITTEN, CachedSource, Preparation
+from ristretto.execute import IntegerExecutor, default_threads
+from ristretto.formats import EXACT, Arithmetic
+from ristretto.net import Net
+from ristretto.passes import QuantizeLayers
+from ristretto.search import MODES, PRESETS, Stretch, TrialScorer
+from ristretto.search.condense import Condensed
+from ristretto.search.sweep import SWEPT_PARTS, Sweep, check_widths, choose_parts, plan_sweep
+
+SWEPT_WIDTHS = tuple(range(16, 1, -1))
+"""Bits; the paper's Table 1 has four of them."""
+SWEPT_MODES = ("fixed_point", "dynamic_fixed_point")
+"""What the paper's Figure 4 compares."""
+
+
+@dataclass(frozen=True, eq=False)
+class Swept:
+    """What `sweep` gives.
+
+    Parameters
+    ----------
+    net : Net
+        The float net of the TEST phase.
+    stats : CalibrationStats
+    iterations : int
+        TEST batches for each score.
+    result : Sweep
+    """
+
+    net: Net
+    stats: CalibrationStats
+    iterations: int
+    result: Sweep
+
+
+def sweep(
+    model: str | Path,
+    weights: str | Path,
+    *,
+    bits: Sequence[int] = SWEPT_WIDTHS,
+    modes: Sequence[str] = SWEPT_MODES,
+    parts: Sequence[str] | None = None,
+    data: str | Path | None = None,
+    calibration_data: str | Path | None = None,
+    preparation: Preparation = AS_WRITTEN,
+    iterations: int = 50,
+    preset: str = "accurate",
+    score_blob: str | None = None,
+    cached: bool = True,
+    arithmetic: Arithmetic = EXACT,
+    threads: int | None = None,
+    watcher: Watcher | None = None,
+) -> Swept:
+    """Score a net at every width, each part of it alone and all together: Table 1 and Figure 4 of the paper.
+
+    Parameters
+    ----------
+    model, weights : path
+        Prototxt and caffemodel.
+    bits : sequence of int
+        The widths, 1 to 32 bits, in any order.
+    modes : sequence of str
+        Of ``ristretto.search.MODES``.
+    parts : sequence of str or None
+        What is condensed while the rest stays in float: values of `Part`, and "all". By default whatever the net has.
+    data : path or None
+        What feeds the net in place of the TEST data that its prototxt names; `ristretto.data.feed` says what it may
+        be.
+    calibration_data : path or None
+        What ranges are measured on in place of the TRAIN data; where there are neither, that is the TEST data.
+    preparation : Preparation
+        What is done to the pictures of `data` and `calibration_data` instead of what the prototxt says.
+    iterations : int
+        TEST batches for each score.
+    preset : str
+        How formats are chosen: one of ``ristretto.search.PRESETS``.
+    score_blob : str or None
+        The output blob whose mean is the score; by default the first accuracy in alphabetical order, else the first
+        loss.
+    cached : bool
+        Whether finished trials are taken from the journal and kept there; the result does not depend on it.
+    arithmetic : Arithmetic
+        How numbers are trimmed; one of ``ristretto.formats.EMULATIONS`` repeats the original's.
+    threads : int or None
+        By default one for each core; the result does not depend on it.
+    watcher : Watcher or None
+        Told of progress.
+
+    Raises
+    ------
+    RistrettoError
+        Whatever is wrong with the files, the data or the options; a width that a mode lacks is found before any work.
+    """
+    watcher, threads = watcher or Silent(), threads or default_threads()
+    rule = chosen("preset", preset, PRESETS)
+    wanted = [chosen("trimming mode", mode, MODES) for mode in dict.fromkeys(modes)]
+    known = dict.fromkeys(SWEPT_PARTS)
+    for part in parts or ():
+        chosen("part of a net", part, known)
+    check_widths(wanted, SWEPT_PARTS if parts is None else parts, bits)
+    read, whole = load(model, weights)
+    pass_on(read, watcher)
+    whole = QuantizeLayers(FLOAT)(whole)
+    hint_at_folding(whole, watcher, how="ristretto fold")
+    # Pictures may be prepared for the measurement alone.
+    for_test = preparation if data is not None or calibration_data is None else AS_WRITTEN
+    test, opened = open_test(read, whole, watcher, data=data, preparation=for_test)
+    goal = choose_goal(test, score_blob, error_margin=0)
+    source = CachedSource(opened, CACHE_BYTES)
+    calibrated, training = open_calibration(
+        read, whole, source, rule.calibration_phase, watcher, data=calibration_data, preparation=preparation
+    )
+    journal = open_journal(watcher) if cached else None
+    stats = rule.covered(measure(calibrated, training, threads, watcher, journal))
+    swept = choose_parts(stats, parts)
+    formats = kept_formats(calibrated, training, journal, CALIBRATION_BATCHES)
+    with watcher.stage("choosing formats", len(wanted) * len(swept) * len(set(bits))) as advance:
+        plan = plan_sweep(stats, rule, wanted, swept, bits, kept=formats, progress=advance)
+    trials = TrialScorer(IntegerExecutor, source, iterations, arithmetic, threads, CACHE_BYTES, base=test)
+    marker = kept_marks(trials, journal)
+    nets = len(plan) + 1
+    with telling_what_is_kept(marker), watcher.stage(f"scoring {nets} nets", nets * iterations) as advance:
+        score = Stretch(marker, goal.blob, range(iterations), lambda batches: nullcontext(advance))
+        baseline = score(test)
+        scores = {point: score(Condensed(spec).apply(test)) for point, spec in plan.items()}
+    notes = tuple(rule.notes(stats))
+    for note in notes:
+        watcher.note(note)
+    result = Sweep(rule.name, goal.blob, goal.higher_is_better, baseline, scores, notes)
+    return Swept(test, stats, iterations, result)

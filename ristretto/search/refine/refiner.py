@@ -1,0 +1,192 @@
+"""WeightRefiner: rounds the weights of a net layer by layer, and keeps what helps on pictures held back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ristretto.calibrate import CalibrationStats
+from ristretto.execute import IntegerExecutor
+from ristretto.execute.score import in_order
+from ristretto.formats import FixedPoint
+from ristretto.net import Net, QuantSpec, Shape
+from ristretto.net.op import Array
+from ristretto.passes import QuantizeLayers
+from ristretto.search.condense import Condensed
+from ristretto.search.fit import places_lost
+from ristretto.search.refine.centring import Centring, centring
+from ristretto.search.refine.layer import Rows
+from ristretto.search.refine.lockstep import Walker
+from ristretto.search.refine.methods import Method, Work, correct_bias, learn_rounding
+from ristretto.search.sensitivity import View, divergence
+
+HELD_BACK = 3
+"""One calibration batch of so many is held back."""
+Batch = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Techniques:
+    """What may be done to weights.
+
+    Parameters
+    ----------
+    bias : bool
+        Empirical bias correction: the mean of each output channel is that of the float net.
+    rounding : bool
+        Learned rounding, biases included.
+    centring : bool
+        Class scores are moved together.
+    checked : bool
+        Whether what does not help on calibration pictures that were held back is undone.
+    """
+
+    bias: bool = True
+    rounding: bool = True
+    centring: bool = True
+    checked: bool = True
+
+
+TECHNIQUES = ("bias", "rounding", "centring")
+"""The fields of `Techniques` that stand for one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is done to every layer.
+
+    Parameters
+    ----------
+    method : Method
+    centrings : mapping of str to Centring
+        By the names of the layers whose outputs are moved.
+    """
+
+    method: Method
+    centrings: Mapping[str, Centring] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class WeightRefiner:
+    """Changes weights, and their radix points, to suit the formats of a net.
+
+    The layers are taken in order. Each one's weights are changed so that on what the condensed net gives it, it makes
+    what the float net makes there: errors of the layers before are made up for.
+
+    Parameters
+    ----------
+    net : Net
+        The float net that ranges were measured in.
+    stats : CalibrationStats
+    shapes : mapping of str to shape
+        Of one batch.
+    batches : sequence of batches
+        Unlabelled pictures do.
+    view : View
+        What of the net's outputs counts when it is checked whether a technique helps.
+    techniques : Techniques
+    threads : int
+        The result does not depend on it.
+    """
+
+    net: Net
+    stats: CalibrationStats
+    shapes: Mapping[str, Shape]
+    batches: Sequence[Batch]
+    view: View
+    techniques: Techniques = Techniques()
+    threads: int = 1
+    clean: dict[str, list[Array]] = field(default_factory=dict, init=False)
+
+    @property
+    def fitted(self) -> Sequence[Batch]:
+        """The batches that weights are fitted to."""
+        return self.batches[: len(self.batches) - self._held_back]
+
+    @property
+    def held(self) -> Sequence[Batch]:
+        """The batches that decide whether that helped; the same ones where there is only one."""
+        return self.batches[len(self.batches) - self._held_back :] if self._held_back else self.batches
+
+    @property
+    def _held_back(self) -> int:
+        return -(-len(self.batches) // HELD_BACK) if len(self.batches) > 1 else 0
+
+    def __call__(self, spec: QuantSpec) -> Condensed:
+        """Give formats and weights: what had the least distortion on what was held back, then fitted to all batches."""
+        plans = self._plans(spec)
+        if not plans:
+            return Condensed(spec)
+        chosen: Plan | None = plans[-1]
+        if self.techniques.checked:
+            tried: list[tuple[Plan | None, Condensed]] = [(None, Condensed(spec))]
+            tried += [(plan, self._walk(spec, plan, self.fitted)) for plan in plans]
+            chosen, condensed = min(tried, key=lambda item: self.distortion(item[1]))
+            if chosen is None or not self._held_back:
+                return condensed
+        assert chosen is not None
+        return self._walk(spec, chosen, self.batches)
+
+    def distortion(self, condensed: Condensed) -> float:
+        """Give how far the outputs for the pictures held back are from the float net's."""
+        outputs = self._viewed(condensed.apply(self.net))
+        if "" not in self.clean:
+            self.clean[""] = self._viewed(self.net)
+        pairs = list(zip(self.clean[""], outputs, strict=True))
+        found = sum(self.view.told(clean, noisy) for clean, noisy in pairs) / len(outputs)
+        if self.view.told is divergence:
+            # Probabilities hardly tell a narrow win from a tie, which an accuracy counts as wrong.
+            found += sum(places_lost(clean, noisy) / len(clean) for clean, noisy in pairs) / len(outputs)
+        return found
+
+    def _viewed(self, net: Net) -> list[Array]:
+        version = self.view.version
+        executor = IntegerExecutor(net, self.shapes, keep=[version])
+        return [run.kept[version] for run in in_order(executor.run, self.held, self.threads)]
+
+    def _plans(self, spec: QuantSpec) -> list[Plan]:
+        """Give what may be done, the boldest last."""
+        if not any(quant.params for quant in spec.layers.values()):
+            return []
+        wanted = self.techniques
+        plans = [Plan(correct_bias)] if wanted.bias and (wanted.checked or not wanted.rounding) else []
+        plans += [Plan(learn_rounding)] if wanted.rounding else []
+        # The biases go off the grid: only where they are found anew together with the weights does that do no harm.
+        if wanted.centring and wanted.rounding and (centrings := self._centrings(spec)):
+            plans.append(Plan(learn_rounding, centrings))
+        return plans
+
+    def _centrings(self, spec: QuantSpec) -> dict[str, Centring]:
+        found = {}
+        for name, quant in spec.layers.items():
+            if isinstance(quant.layer_out, FixedPoint) and quant.params:
+                centred = centring(self.net, self.stats.layers[name], quant.layer_out)
+                if centred:
+                    found[name] = centred
+        return found
+
+    def _walk(self, spec: QuantSpec, plan: Plan, batches: Sequence[Batch]) -> Condensed:
+        """Follow a plan layer by layer."""
+        quants = dict(spec.layers)
+        for name, centred in plan.centrings.items():
+            quants[name] = replace(quants[name], layer_out=centred.layer_out)
+        net = QuantizeLayers(QuantSpec(spec.trimming_mode, quants))(self.net)
+        ours, theirs = (
+            Walker(IntegerExecutor, start, self.shapes, batches, threads=self.threads) for start in (net, self.net)
+        )
+        weights: dict[str, tuple[Array, ...]] = {}
+        for layer in self.net:
+            quant = quants.get(layer.name)
+            if quant is None or quant.params is None or layer.op.part is None:
+                continue
+            condensed, clean = ours.go_to(layer.name), theirs.go_to(layer.name)
+            if quant.layer_in is not None:
+                condensed = [quant.layer_in.trim(x) for x in condensed]
+            walk = layer.op.geometry(condensed[0].shape)
+            assert walk is not None, "what has weights to trim multiplies and accumulates"
+            shift = plan.centrings[layer.name].shift if layer.name in plan.centrings else 0.0
+            work = Work(quant, Rows(layer, walk), condensed, clean, shift)
+            params, weights[layer.name] = plan.method(work, self.threads)
+            quants[layer.name] = replace(quant, params=params)
+            ours.set(layer.name, weights[layer.name], quants[layer.name])
+        return Condensed(QuantSpec(spec.trimming_mode, quants), weights)
