@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ristretto.api.judging import kept_formats
 from ristretto.api.opening import measure
@@ -17,7 +17,7 @@ from ristretto.net.op import Array
 from ristretto.passes import Equalize, SetWeights
 from ristretto.search import Bits, Journal, Preset, TrimmingMode
 from ristretto.search.refine import Techniques
-from ristretto.search.sensitivity import View
+from ristretto.search.sensitivity import NEGLIGIBLE, View
 from ristretto.search.widths import of_parts
 
 AUTO, ON, OFF = EQUALIZE = ("auto", "on", "off")
@@ -73,9 +73,8 @@ class Equalizing:
 
     def found(self) -> Weights:
         """Give the weights of the layers that equalizing changes, by layer name."""
-        before = {layer.name: layer for layer in self.whole}
-        after = Equalize(self.inputs)(self.whole)
-        return {layer.name: layer.blobs for layer in after if layer is not before[layer.name]}
+        pairs = zip(self.whole, Equalize(self.inputs)(self.whole), strict=True)
+        return {new.name: new.blobs for old, new in pairs if new is not old}
 
     def chosen(
         self,
@@ -108,13 +107,18 @@ class Equalizing:
             return {}
         told = ""
         if wish == AUTO:
+
+            def distortion(net: Net, seen: CalibrationStats) -> float:
+                return self._distortion(net, seen, preset, mode, bits, techniques or UNREFINED)
+
+            plain = distortion(self.calibrated, stats)
+            if plain <= NEGLIGIBLE:
+                self.watcher.note(f"not equalized: a distortion of {plain:.2g} leaves nothing to gain")
+                return {}
             equalized = SetWeights(weights)(self.calibrated)
-            ranges = measure(equalized, self.source, self.threads, self.watcher, self.journal, self.count)
-            plain, other = (
-                self._distortion(net, seen, preset, mode, bits, techniques or UNREFINED)
-                for net, seen in ((self.calibrated, stats), (equalized, ranges))
-            )
-            told = f": {other:.3g} of distortion where it was {plain:.3g}"
+            seen = measure(equalized, self.source, self.threads, self.watcher, self.journal, self.count)
+            other = distortion(equalized, seen)
+            told = f": a distortion of {other:.3g} where it was {plain:.3g}"
             if not other <= WORTH * plain:
                 self.watcher.note(f"not equalized{told}")
                 return {}
@@ -130,7 +134,7 @@ class Equalizing:
         bits: Bits | None,
         techniques: Techniques,
     ) -> float:
-        """Give what condensing leaves of a float net's outputs, on the pictures that refining holds back."""
+        """Give what condensing does to a float net's outputs, on pictures that no weight was fitted to."""
         covered = preset.covered(stats)
         widths = of_parts(covered, _probed(covered, mode) if bits is None else bits)
         formats = kept_formats(net, self.source, self.journal, self.count)
@@ -139,8 +143,9 @@ class Equalizing:
             if formats
             else preset.spec(mode, covered, widths)
         )
-        refine = refiner(net, covered, self.source, self.view, techniques, self.threads, self.journal)
-        return refine.distortion(refine(spec))
+        # One technique for both nets: class scores that are centred say nothing of channels.
+        fitted = replace(techniques, centring=False, checked=False)
+        return refiner(net, covered, self.source, self.view, fitted, self.threads, self.journal).unseen(spec)
 
 
 def _probed(stats: CalibrationStats, mode: TrimmingMode) -> Bits:

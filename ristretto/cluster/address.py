@@ -36,10 +36,16 @@ def check_scheduler(address: str) -> None:
         ) from error
     if found := NETWORK.fullmatch(address):
         try:
-            # Nothing but a knock: distributed would try again and again, and complain at length.
-            socket.create_connection((found["v6"] or found["host"], int(found["port"])), timeout=REACHED).close()
+            _knock(found["v6"] or found["host"], int(found["port"]), speaks_first=address.startswith("tcp:"))
         except OSError as error:
             raise unreachable(address, error) from error
+
+
+def _knock(host: str, port: int, *, speaks_first: bool) -> None:
+    """See whether a scheduler is there; distributed would try again and again, or wait for one that says nothing."""
+    with socket.create_connection((host, port), timeout=REACHED) as call:
+        if speaks_first and not call.recv(1):
+            raise ConnectionError("who listens there is no scheduler")
 
 
 def local_workers(address: str) -> int | None:

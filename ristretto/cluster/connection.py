@@ -136,7 +136,6 @@ def _quiet() -> Iterator[None]:
     logger = logging.getLogger("distributed")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+    yield
+    # Not after an error: a client that has lost its scheduler complains until Python ends.
+    logger.setLevel(level)

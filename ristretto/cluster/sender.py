@@ -131,6 +131,7 @@ class Sender:
 
     def _answer(self, request: Request, net: _Kept, blob: str) -> Marked:
         from distributed import KilledWorker
+        from distributed.comm import CommClosedError
 
         idle_since: float | None = None
         while True:
@@ -141,7 +142,7 @@ class Sender:
                 idle_since = None if self._has_workers() else idle_since or time.monotonic()
                 if idle_since is not None and time.monotonic() - idle_since > PATIENCE:
                     raise no_workers(self.address) from None
-            except (CancelledError, KilledWorker) as error:
+            except (CancelledError, KilledWorker, CommClosedError) as error:
                 if request.attempts == ATTEMPTS:
                     raise ClusterError(
                         f"the scheduler at {self.address} loses every worker that runs the net",

@@ -121,7 +121,10 @@ def _prepared(parcel: Parcel) -> Executor:
     """Give a net's executor; a worker makes it once, whatever number of threads it has."""
     if differs := difference(parcel.program):
         # This is the worker: what came from elsewhere is what it should be.
-        raise ClusterError(f"a worker runs another program than its client, which has {differs}")
+        raise ClusterError(
+            f"a worker runs another program than its client, which has {differs}",
+            hint="install on every machine what is installed here",
+        )
     with _lock:
         if parcel.key not in _ready:
             kind, net, shapes, arithmetic = pickle.loads(parcel.content)

@@ -28,8 +28,9 @@ class Equalize:
     Each channel of a layer has a range there, that of the weights and the bias that make it, and one in the layers
     that read it, that of the weights it meets; either is seen as a share of its layer's greatest. A channel's factor
     brings the two together.
-    As powers of two move no bit of a number but its exponent, the float net computes the same to the last bit, unless
-    a number leaves float32's range.
+
+    As powers of two move no bit of a number but its exponent, the float net computes the same to the last bit, unless a
+    number becomes too small for float32. No layer's greatest weight grows.
 
     A layer is left alone where anything but layers that keep channels apart (`Op.channel_starts`) and layers with
     weights of their own sees its output, in any phase; where weights are shared; and where they have a format.
@@ -54,7 +55,7 @@ class Equalize:
         Raises
         ------
         ModelError
-            When the net cannot take these inputs, weights are missing, or equalized ones are not finite.
+            When the net cannot take these inputs, or weights are missing.
         """
         wiring = Wiring.of(net, self.inputs)
         links = wiring.links()
@@ -72,12 +73,12 @@ class Equalize:
     def _bring_together(self, link: Link, ranges: Mapping[str, _Ranges]) -> bool:
         """Choose the factors of one link anew; say whether any changed."""
         writer = ranges[link.writer]
-        made = writer.made()
-        places = [(ranges[name], slice(start, start + len(made))) for name, start in link.readers]
-        seen = np.max([reader.seen()[place] for reader, place in places], axis=0)
+        # A channel that is always zero, or that nobody looks at, has no range to speak of, nor has one of NaN.
         with np.errstate(divide="ignore", invalid="ignore"):
+            made = writer.made()
+            places = [(ranges[name], slice(start, start + len(made))) for name, start in link.readers]
+            seen = np.max([reader.seen()[place] for reader, place in places], axis=0)
             wish = np.rint((np.log2(seen) - np.log2(made)) / 2)
-        # A channel that is always zero, or that nobody looks at, has no range to speak of.
         step = np.where(np.isfinite(wish), wish, 0).astype(np.int64)
         step = np.clip(writer.outputs + step, -self.limit, self.limit) - writer.outputs
         writer.outputs[:] += step
@@ -148,15 +149,13 @@ def _scaled(layer: Layer, ranges: _Ranges | None) -> Layer:
     if ranges is None:
         return layer
     blobs: tuple[Array, ...] = layer.blobs
-    with in_layer(layer.name), np.errstate(over="ignore"):
+    with in_layer(layer.name):
         if ranges.inputs.any():
             blobs = (_with_inputs(layer, ranges), *blobs[1:])
         factors = np.ldexp(1.0, ranges.outputs)
         _, scaled = layer.op.scaled(blobs, factors, np.zeros(len(factors))) if ranges.outputs.any() else (None, blobs)
         blobs = tuple(blob.astype(np.float32) for blob in scaled)
     for blob in blobs:
-        if not np.isfinite(blob).all():
-            raise ModelError("its weights are not finite when equalized", layer=layer.name)
         blob.flags.writeable = False
     return replace(layer, blobs=blobs)
 

@@ -28,6 +28,7 @@ from ristretto.search.journal import Journal
 from ristretto.search.refine import KeptWeights, Techniques, WeightRefiner
 from ristretto.search.refine.centring import centring
 from ristretto.search.refine.layer import Rows
+from ristretto.search.refine.lockstep import Walker
 from ristretto.search.refine.moments import MOST_SAMPLES, Moments, mean_windows, measure
 from ristretto.search.refine.rounding import Problem, Pull, solve
 from ristretto.search.sensitivity import View
@@ -337,3 +338,32 @@ def test_weights_on_their_grids_are_left_alone() -> None:
         for new, old in zip(trimmed[name].blobs, net[name].blobs, strict=True):
             np.testing.assert_array_equal(new, FixedPoint(3, 2).trim(old))
     assert TrimWeights()(trimmed) is trimmed
+
+
+def test_a_layer_reads_what_the_layers_before_it_have_become() -> None:
+    net, batches = classifier()
+    walker = Walker(IntegerExecutor, net, shapes(batches), batches)
+    walker.go_to("conv")
+    zeros = tuple(np.zeros_like(blob) for blob in net["conv"].blobs)
+    quant = coarse().layers["conv"]
+    walker.set("conv", zeros, quant)
+    assert walker.rest["conv"].quant == quant
+    assert not any(read.any() for read in walker.go_to("fc"))
+
+
+def test_centred_scores_keep_more_first_places() -> None:
+    net, batches = classifier()
+    weights, bias = net["fc"].blobs
+    lifted = replace(net["fc"], blobs=(weights, bias + np.float32(6)))
+    net = replace(net, layers=tuple(lifted if layer.name == "fc" else layer for layer in net))
+    stats = calibrate(net, shapes(batches), batches)
+    view = View.of(net, "accuracy")
+    spec = coarse(8)
+    spec.layers["fc"] = replace(spec.layers["fc"], layer_out=FixedPoint(4, 0), params=FixedPoint(8, 3))
+    found = {}
+    for centred in (False, True):
+        wanted = Techniques(False, True, centred, checked=False)
+        refine = WeightRefiner(net, stats, shapes(batches), batches, view, wanted)
+        found[centred] = refine.distortion(refine(spec))
+        assert (refine(spec).spec.layers["fc"].layer_out != FixedPoint(4, 0)) is centred
+    assert found[True] < found[False]

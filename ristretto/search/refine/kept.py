@@ -45,12 +45,10 @@ class KeptWeights:
                 weights[name] = tuple(blobs)
         return Condensed(formats, weights)
 
-    def distortion(self, condensed: Condensed) -> float:
-        """Give how far the outputs for the pictures held back are from the float net's."""
-        wanted = json.dumps(as_data(condensed.spec), default=int)
-        key = digest("distortion", self.conditions, wanted, condensed.weights)
-        arrays = self.journal.fetch(key, lambda: {"distortion": np.array(self.refine.distortion(condensed))})
-        return float(arrays["distortion"])
+    def unseen(self, spec: QuantSpec) -> float:
+        """Give the distortion on what was held back; see `WeightRefiner.unseen`."""
+        key = digest("unseen", self.conditions, json.dumps(as_data(spec), default=int))
+        return float(self.journal.fetch(key, lambda: {"unseen": np.array(self.refine.unseen(spec))})["unseen"])
 
 
 def _to_arrays(condensed: Condensed) -> dict[str, Array]:

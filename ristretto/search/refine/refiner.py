@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from ristretto.calibrate import CalibrationStats
 from ristretto.execute import IntegerExecutor
 from ristretto.execute.score import in_order
-from ristretto.formats import FixedPoint
+from ristretto.formats import FixedPoint, Format
+from ristretto.identity import digest
 from ristretto.net import Net, QuantSpec, Shape
 from ristretto.net.op import Array
 from ristretto.passes import QuantizeLayers
@@ -96,7 +97,8 @@ class WeightRefiner:
     view: View
     techniques: Techniques = Techniques()
     threads: int = 1
-    clean: dict[str, list[Array]] = field(default_factory=dict, init=False)
+    clean: list[Array] = field(default_factory=list, init=False)
+    solved: dict[str, tuple[Format, tuple[Array, ...]]] = field(default_factory=dict, init=False)
 
     @property
     def fitted(self) -> Sequence[Batch]:
@@ -115,6 +117,7 @@ class WeightRefiner:
     def __call__(self, spec: QuantSpec) -> Condensed:
         """Give formats and weights: what had the least distortion on what was held back, then fitted to all batches."""
         plans = self._plans(spec)
+        self.solved.clear()
         if not plans:
             return Condensed(spec)
         chosen: Plan | None = plans[-1]
@@ -130,14 +133,22 @@ class WeightRefiner:
     def distortion(self, condensed: Condensed) -> float:
         """Give how far the outputs for the pictures held back are from the float net's."""
         outputs = self._viewed(condensed.apply(self.net))
-        if "" not in self.clean:
-            self.clean[""] = self._viewed(self.net)
-        pairs = list(zip(self.clean[""], outputs, strict=True))
+        if not self.clean:
+            self.clean.extend(self._viewed(self.net))
+        pairs = list(zip(self.clean, outputs, strict=True))
         found = sum(self.view.told(clean, noisy) for clean, noisy in pairs) / len(outputs)
         if self.view.told is divergence:
             # Probabilities hardly tell a narrow win from a tie, which an accuracy counts as wrong.
             found += sum(places_lost(clean, noisy) / len(clean) for clean, noisy in pairs) / len(outputs)
         return found
+
+    def unseen(self, spec: QuantSpec) -> float:
+        """Give the distortion on what was held back by weights that were fitted to the rest alone, as boldly as may be.
+
+        Of nets that compute the same in float, it tells which is easier to condense.
+        """
+        plans = self._plans(spec)
+        return self.distortion(self._walk(spec, plans[-1], self.fitted) if plans else Condensed(spec))
 
     def _viewed(self, net: Net) -> list[Array]:
         version = self.view.version
@@ -175,6 +186,7 @@ class WeightRefiner:
             Walker(IntegerExecutor, start, self.shapes, batches, threads=self.threads) for start in (net, self.net)
         )
         weights: dict[str, tuple[Array, ...]] = {}
+        history = str(len(batches))
         for layer in self.net:
             quant = quants.get(layer.name)
             if quant is None or quant.params is None or layer.op.part is None:
@@ -185,8 +197,12 @@ class WeightRefiner:
             walk = layer.op.geometry(condensed[0].shape)
             assert walk is not None, "what has weights to trim multiplies and accumulates"
             shift = plan.centrings[layer.name].shift if layer.name in plan.centrings else 0.0
-            work = Work(quant, Rows(layer, walk), condensed, clean, shift)
-            params, weights[layer.name] = plan.method(work, self.threads)
+            # All that the result depends on: plans that begin alike need not be followed twice.
+            history = digest(history, layer.name, quant, shift, plan.method.__name__)
+            if history not in self.solved:
+                work = Work(quant, Rows(layer, walk), condensed, clean, shift)
+                self.solved[history] = plan.method(work, self.threads)
+            params, weights[layer.name] = self.solved[history]
             quants[layer.name] = replace(quant, params=params)
             ours.set(layer.name, weights[layer.name], quants[layer.name])
         return Condensed(QuantSpec(spec.trimming_mode, quants), weights)

@@ -67,8 +67,10 @@ class Problem:
         multiply(weights, np.ascontiguousarray(self.moments.inner), product)
         return float(((product - 2 * target) * weights).sum())
 
-    def rows(self, chosen: NDArray[np.int64]) -> Problem:
-        """Give the problem of some outputs."""
+    def some(self, groups: int) -> Problem:
+        """Give the problem of some outputs, on which choices are tried; of fewer where there are more groups."""
+        most = TRIED_ROWS // groups + 1
+        chosen = np.unique(np.linspace(0, len(self.weights) - 1, most).astype(np.int64))
         return Problem(self.weights[chosen], self.moments)
 
 
@@ -94,8 +96,7 @@ def choose_pull(fitted: list[Problem], held: list[Problem], fmt: FixedPoint) -> 
     def loss(pull: Pull) -> float:
         total = 0.0
         for group, other in zip(fitted, held, strict=True):
-            chosen = np.unique(np.linspace(0, len(group.weights) - 1, TRIED_ROWS // len(fitted) + 1).astype(np.int64))
-            few, rest = group.rows(chosen), other.rows(chosen)
+            few, rest = group.some(len(fitted)), other.some(len(fitted))
             total += rest.error(solve(few, fmt, pull)[0], rest.target(1.0))
         return total
 
@@ -161,12 +162,7 @@ def learn(
     """
     pull = choose_pull(problems, held, fmt)
     whole = [Problem(p.weights, p.moments + h.moments) for p, h in zip(problems, held, strict=True)]
-    best: tuple[float, FixedPoint, list[Float64]] | None = None
-    for distance in NEIGHBOURS:
-        tried = FixedPoint(fmt.bw, max(-MAX_FRACTION, min(fmt.fl + distance, MAX_FRACTION)))
-        found = [solve(problem, tried, pull, threads) for problem in whole]
-        error = sum(loss for _, loss in found)
-        if best is None or error < best[0]:
-            best = error, tried, [weights for weights, _ in found]
-    assert best is not None
-    return best[1], best[2]
+    few = [problem.some(len(whole)) for problem in whole]
+    formats = [FixedPoint(fmt.bw, max(-MAX_FRACTION, min(fmt.fl + d, MAX_FRACTION))) for d in NEIGHBOURS]
+    best = min(formats, key=lambda tried: sum(solve(problem, tried, pull, threads)[1] for problem in few))
+    return best, [solve(problem, best, pull, threads)[0] for problem in whole]
