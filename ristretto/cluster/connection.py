@@ -133,9 +133,12 @@ def _interruption_put_off() -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep distributed from logging: what matters to the user is said by errors."""
-    logger = logging.getLogger("distributed")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    # Some of its loggers have levels of their own.
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]
+    levels = {logger: logger.level for logger in map(logging.getLogger, names)}
+    for logger in levels:
+        logger.setLevel(logging.CRITICAL)
     yield
     # Not after an error: a client that has lost its scheduler complains until Python ends.
-    logger.setLevel(level)
+    for logger, level in levels.items():
+        logger.setLevel(level)

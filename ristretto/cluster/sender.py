@@ -204,7 +204,7 @@ class Sender:
     def _gone(self) -> ClusterError:
         return ClusterError(
             f"the scheduler at {self.address} is gone",
-            hint="start it and its workers anew, and give the same command: finished trials are kept",
+            hint="start it and its workers anew; what the journal has of this search is not scored again",
         )
 
 

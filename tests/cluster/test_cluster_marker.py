@@ -36,10 +36,11 @@ BYTES = 4 * (6 * 8 + 6)
 
 @dataclass
 class Numbers:
-    """A source of random batches, which notes those that it is asked for; one of them may be damaged, or no numbers."""
+    """A source of random batches, multiples of `grid` if it is set; one of them may be damaged, or no numbers."""
 
     damaged: int = -1
     no_number: int = -1
+    grid: float = 0.0
     names: tuple[str, ...] = ("numbers",)
     shapes: Mapping[str, Shape] = field(default_factory=lambda: SHAPES)
     period: int | None = None
@@ -52,6 +53,8 @@ class Numbers:
             self.read.append(number)
             rng = np.random.default_rng(number)
             data = np.full(SHAPES["data"], np.nan) if number == self.no_number else rng.normal(size=SHAPES["data"])
+            if self.grid:
+                data = np.round(data / self.grid) * self.grid
             yield {"data": data.astype(np.float32), "label": rng.integers(0, 3, 6).astype(np.float32)}
 
     def fingerprint(self, count: int, hashed: object) -> str | None:
@@ -141,11 +144,14 @@ def test_it_stops_at_the_batch_at_which_one_machine_stops(address: str, enough: 
 
 
 def test_the_arithmetic_goes_with_the_net(address: str) -> None:
-    source = Numbers()
+    # Halves of a step of the format.
+    source = Numbers(grid=0.5)
     with ClusterMarker(address, IntegerExecutor, source, HALF_EVEN) as there:
         found = there.marks(net(2), "accuracy", range(40))
     trials = TrialScorer(IntegerExecutor, source, 40, HALF_EVEN)
     assert facts(found) == facts(trials.marks(net(2), "accuracy", range(40)))
+    away = TrialScorer(IntegerExecutor, source, 40).marks(net(2), "accuracy", range(40))
+    assert facts(found) != facts(away)
     other = packed(IntegerExecutor, net(), SHAPES, EXACT, program())
     assert other.key != packed(IntegerExecutor, net(), SHAPES, HALF_EVEN, program()).key
 

@@ -72,8 +72,16 @@ def workers(process: subprocess.Popen[str]) -> list[int]:
     return sorted(found)
 
 
+def all_gone(process: subprocess.Popen[str]) -> bool:
+    """Whether a job that has ended leaves nothing; Python's tracker of shared resources ends just after it."""
+    deadline = time.monotonic() + 5
+    while group(process) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not group(process)
+
+
 def wait_for(process: subprocess.Popen[str], journal: Path, count: int) -> None:
-    """Wait until so many trials are finished; two other results come before them."""
+    """Wait until so many trials are finished."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         kept = [path for path in journal.rglob("*") if path.is_file() and b"bits seen" in path.read_bytes()[:4096]]
@@ -91,15 +99,14 @@ def test_a_worker_is_killed_and_the_bytes_are_those_of_one_machine(
     assert main([*words, *outputs(here)]) == 0
     process = started([*words, *outputs(there), "--scheduler", "local:2"], RISTRETTO_CACHE_DIR=str(journal))
     wait_for(process, journal, 2)
-    first, second = workers(process)
+    first, _ = workers(process)
     os.kill(first, signal.SIGKILL)
     _, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
     # Nothing of what dask says of its workers.
     assert [line for line in errors.splitlines() if not line.startswith(("note: ", "compiling", "wrote "))] == []
     assert written(there) == written(here)
-    assert not Path(f"/proc/{second}").exists()
-    assert group(process) == []
+    assert all_gone(process)
 
     # What workers found is in the journal: it is not asked for again, so none is started.
     again = tmp_path / "again"
@@ -122,7 +129,7 @@ def test_an_interruption_stops_all_processes_and_keeps_what_is_finished(words: l
     assert last.startswith("interrupted; nothing was written; finished trials are kept")
     assert [line for line in errors.splitlines()[:-1] if not line.startswith(("note: ", "compiling"))] == []
     assert out == "" and written(folder) == {}
-    assert group(process) == []
+    assert all_gone(process)
 
 
 def refused(words: list[str], capsys: pytest.CaptureFixture[str], folder: Path, address: str) -> list[str]:
