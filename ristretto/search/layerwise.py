@@ -19,10 +19,11 @@ from ristretto.search.sites import Assignment, Site, widths_of
 from ristretto.search.widths import Widths
 from ristretto.search.workload import Workload
 
-REFINEMENTS = 16
-"""The most trials of nets beside those that sensitivities point to, for each of the two costs."""
-STEP = 0.02
-"""How much less than the cheapest net that holds the next one may cost, as a share."""
+REFINEMENTS, FEW_REFINEMENTS = 16, 4
+"""The most trials of nets beside those that sensitivities point to, for each of the two costs; few where each one's
+weights are changed to suit it, which takes a minute where scoring takes seconds."""
+STEP = 0.05
+"""How much less than the cheapest net that holds the next one may cost, as a share: neighbours share their luck."""
 HOPELESS = 3
 """After so many nets that missed the margin with no more distortion, and none that held with as much, a net is not
 tried."""
@@ -144,7 +145,7 @@ class LayerSearch:
             return hull[-1]
         # The first of equals: the order of the trials decides.
         best = min(held, key=allocation.price)
-        for _ in range(REFINEMENTS):
+        for _ in range(FEW_REFINEMENTS if self.trials.changes_weights else REFINEMENTS):
             new = next((net for net in narrower(allocation, best) if self._is_worth_a_trial(net)), None)
             if new is None or not self._may_run(reserved=self._reserved):
                 break

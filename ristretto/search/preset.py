@@ -125,6 +125,11 @@ class Trials:
 
         return self.kept.spec(self.preset.name, self.mode.name, every, choose) if self.kept else choose()
 
+    @property
+    def changes_weights(self) -> bool:
+        """Whether there is a refiner."""
+        return self.refine is not Condensed
+
     def lowest(self, ladder: Ladder) -> int:
         """Walk down a ladder; give the last rung that holds before the first that does not, -1 for none."""
         for rung, bits in enumerate(ladder.rungs):

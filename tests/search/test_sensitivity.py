@@ -140,13 +140,16 @@ def test_each_layer_before_a_cut_is_run_once() -> None:
 def test_a_site_that_the_score_does_not_see_does_no_harm() -> None:
     net = small_net()
     aside = Layer("aside", InnerProduct(2), ("pool1",), ("aside",), blobs(2, 12))
-    whole = replace(net, layers=(*net.layers, aside))
+    whole = replace(net, layers=(*net.layers[:-2], aside, *net.layers[-2:]))
     sites = find_sites(whole, names(whole), Bounds(2, 4))
     found = {(site.name, site.is_weights): measure(whole, sites).distortions[site.places] for site in sites}
     assert set(found["aside", True].values()) == set(found["aside", False].values()) == {0.0}
     (shared,) = (site for site in sites if ("aside", "layer_in") in site.places)
     assert ("conv1", "layer_out") in shared.places
     assert min(found[shared.name, False].values()) > 0
+    conv1 = sites[0]
+    # Nor is it run: 1004 multiply-accumulates for each of 12 pictures, in float and at three widths.
+    assert measure(whole, (conv1,)).macs == 12 * 4 * 1004
 
 
 def test_no_labels_are_needed() -> None:
