@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ristretto.errors import in_layer
 from ristretto.execute.values import State
 from ristretto.net import Layer
@@ -24,7 +26,9 @@ class ReferenceStep:
             When the layer cannot take the numbers that it gets: a label beyond the classes, say.
         """
         layer = self.layer
-        values = [state.blobs[blob] for blob in layer.bottoms]
+        # A score is kept as float64 for the sake of means. A layer that reads it gets what it has in Caffe, and in the
+        # later half of a net that is cut behind it.
+        values = [np.asarray(state.blobs[blob], np.float32) for blob in layer.bottoms]
         with in_layer(layer.name):
             tops = layer.op.forward(values, layer.blobs)
         state.store(layer.name, layer.tops, tuple(tops))

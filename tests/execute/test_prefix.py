@@ -147,6 +147,14 @@ WIRED: dict[str, tuple[Layer, ...]] = {
         Layer("prob", Softmax(), ("late",), ("prob",)),
         accuracy("late", "accuracy2"),
     ),
+    "a score that is changed in place": (
+        ip("a", "data"),
+        accuracy("a"),
+        Layer("shifted", Power(shift=1.0), ("accuracy",), ("accuracy",)),
+        conv("b", "data"),
+        ip("c", "b"),
+        accuracy("c", "kept"),
+    ),
     "names that the halves would like to have": (
         replace(conv("head", "data"), tops=("a at the cut",)),
         replace(conv("a", "a at the cut"), tops=("a",)),
