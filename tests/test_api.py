@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,7 @@ from ristretto.caffe.prototxt import read_text
 from ristretto.caffe.schema import message_class
 from ristretto.errors import RistrettoError
 from ristretto.net import Phase
-
-
-class Listener:
-    """A watcher that keeps the notes."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def stage(self, title: str, batches: int) -> AbstractContextManager[Callable[[], None]]:
-        return nullcontext(lambda: None)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def trial(self, trial: Any) -> None:
-        pass
+from tests.listener import Listener
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from ristretto.passes import Equalize, SetWeights
 from ristretto.search import Bits, Journal, Preset, TrimmingMode
 from ristretto.search.refine import Techniques
 from ristretto.search.sensitivity import NEGLIGIBLE, View
-from ristretto.search.widths import of_parts
+from ristretto.search.widths import of_parts, parts_of
 
 AUTO, ON, OFF = EQUALIZE = ("auto", "on", "off")
 """Equalize where it helps, always, never."""
@@ -137,12 +137,7 @@ class Equalizing:
         """Give what condensing does to a float net's outputs, on pictures that no weight was fitted to."""
         covered = preset.covered(stats)
         widths = of_parts(covered, _probed(covered, mode) if bits is None else bits)
-        formats = kept_formats(net, self.source, self.journal, self.count)
-        spec = (
-            formats.spec(preset.name, mode.name, widths, lambda: preset.spec(mode, covered, widths))
-            if formats
-            else preset.spec(mode, covered, widths)
-        )
+        spec = preset.spec(mode, covered, widths, kept_formats(net, self.source, self.journal, self.count))
         # One technique for both nets: class scores that are centred say nothing of channels.
         fitted = replace(techniques, centring=False, checked=False)
         return refiner(net, covered, self.source, self.view, fitted, self.threads, self.journal).unseen(spec)
@@ -150,9 +145,8 @@ class Equalizing:
 
 def _probed(stats: CalibrationStats, mode: TrimmingMode) -> Bits:
     """Give the narrowest widths that a mode tries and that are no narrower than those of the probe."""
-    parts = {layer.layer.op.part for layer in stats.layers.values()} | {Part.ACTIVATIONS}
     result: dict[Part, int] = {}
-    for ladder in mode.ladders([part for part in Part if part in parts]):
+    for ladder in mode.ladders(parts_of(stats)):
         rungs = [rung for rung in ladder.rungs if all(width >= _least(part) for part, width in rung.items())]
         result |= (rungs or ladder.rungs[:1])[-1]
     return result

@@ -69,8 +69,9 @@ def fold_net(net: Net, watcher: Watcher) -> Net:
     return FoldBatchNorm()(net)
 
 
-def hint_at_folding(net: Net, watcher: Watcher, how: str = "--fold") -> None:
-    """Say how much of a net could be folded, if anything, and how."""
+def hint_at_folding(net: Net, watcher: Watcher, how: str = "--fold") -> Net:
+    """Say how much of a net could be folded, if anything, and how; give the net as it is."""
     plan = FoldBatchNorm().plan(net)
     if plan.folds:
         watcher.note(f"{plan.summary} can be folded into the weights before them: {how}")
+    return net

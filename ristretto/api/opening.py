@@ -1,13 +1,21 @@
-"""What every verb that condenses nets begins with: the score that it looks at, and the ranges."""
+"""What every verb that condenses nets begins with: the net, its data, the score that it looks at, and the ranges."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ristretto.api.feeding import open_calibration, open_test
+from ristretto.api.loading import load, pass_on
 from ristretto.api.watch import Watcher
+from ristretto.caffe.reader import Model
 from ristretto.calibrate import CalibrationStats, calibrate, from_arrays, to_arrays
-from ristretto.data import BatchSource
+from ristretto.data import AS_WRITTEN, BatchSource, CachedSource, Preparation
 from ristretto.errors import SearchError
 from ristretto.identity import digest
-from ristretto.net import Net, QuantSpec
+from ristretto.net import Net, Phase, QuantSpec
+from ristretto.passes import QuantizeLayers
 from ristretto.search import Goal, Journal, identity
 
 CALIBRATION_BATCHES = 10
@@ -16,6 +24,82 @@ CACHE_BYTES = 1 << 30
 """Decoded batches of up to this size are kept between trials, and so much of what trials have in common."""
 FLOAT = QuantSpec("float", {})
 """No layer quantized: what trials start from, even when the prototxt is quantized already."""
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A float net that is to be condensed, and what feeds it.
+
+    Parameters
+    ----------
+    read : Model
+        The prototxt.
+    whole, test, calibrated : Net
+        All phases; the TEST phase, with a score; and as ranges are measured in it.
+    goal : Goal
+    source : CachedSource
+        What feeds the TEST net.
+    training : BatchSource
+        What ranges are measured on.
+    """
+
+    read: Model
+    whole: Net
+    test: Net
+    calibrated: Net
+    goal: Goal
+    source: CachedSource
+    training: BatchSource
+
+
+def open_float(
+    model: str | Path,
+    weights: str | Path,
+    prepare: Callable[[Net, Watcher], Net],
+    phase: Phase,
+    watcher: Watcher,
+    *,
+    data: str | Path | None,
+    calibration_data: str | Path | None,
+    preparation: Preparation,
+    score_blob: str | None,
+    error_margin: float,
+) -> Opened:
+    """Read a net, take its formats away, and open its data.
+
+    Parameters
+    ----------
+    model, weights : path
+        Prototxt and caffemodel.
+    prepare : callable
+        Gives the net to go on with: folded, say.
+    phase : Phase
+        Whose net ranges are measured in.
+    watcher : Watcher
+    data, calibration_data : path or None
+        What feeds the net, and what ranges are measured on, in place of what the prototxt names.
+    preparation : Preparation
+        What is done to the pictures of both.
+    score_blob, error_margin
+        See `choose_goal`.
+
+    Raises
+    ------
+    RistrettoError
+        Whatever is wrong with the files or the data.
+    """
+    read, whole = load(model, weights)
+    pass_on(read, watcher)
+    whole = prepare(QuantizeLayers(FLOAT)(whole), watcher)
+    # Pictures may be prepared for the measurement alone.
+    for_test = preparation if data is not None or calibration_data is None else AS_WRITTEN
+    test, opened = open_test(read, whole, watcher, data=data, preparation=for_test)
+    goal = choose_goal(test, score_blob, error_margin)
+    source = CachedSource(opened, CACHE_BYTES)
+    calibrated, training = open_calibration(
+        read, whole, source, phase, watcher, data=calibration_data, preparation=preparation
+    )
+    return Opened(read, whole, test, calibrated, goal, source, training)
 
 
 def choose_goal(net: Net, wanted: str | None, error_margin: float) -> Goal:

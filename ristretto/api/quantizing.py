@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ristretto.api.equalizing import OFF, Equalizing, check_equalize
-from ristretto.api.feeding import open_calibration, open_test
 from ristretto.api.folding import fold_net, hint_at_folding
 from ristretto.api.front_file import FrontFile
 from ristretto.api.judging import (
@@ -22,8 +21,8 @@ from ristretto.api.judging import (
     telling_what_is_kept,
 )
 from ristretto.api.layering import LayerWish, Sensitivities, every_layer
-from ristretto.api.loading import chosen, load, pass_on
-from ristretto.api.opening import CACHE_BYTES, CALIBRATION_BATCHES, FLOAT, choose_goal, measure
+from ristretto.api.loading import chosen
+from ristretto.api.opening import CACHE_BYTES, CALIBRATION_BATCHES, measure, open_float
 from ristretto.api.refining import refiner
 from ristretto.api.watch import Silent, Watcher
 from ristretto.caffe.caffemodel import encode_weights
@@ -31,12 +30,12 @@ from ristretto.caffe.prototxt import encode
 from ristretto.caffe.writer import rewritten_text
 from ristretto.calibrate import CalibrationStats
 from ristretto.cluster import check_scheduler
-from ristretto.data import AS_WRITTEN, CachedSource, Preparation
+from ristretto.data import AS_WRITTEN, Preparation
 from ristretto.execute import IntegerExecutor, default_threads
 from ristretto.formats import EXACT, Arithmetic
 from ristretto.identity import digest
 from ristretto.net import Net
-from ristretto.passes import QuantizeLayers, SetWeights, TrimWeights
+from ristretto.passes import SetWeights, TrimWeights
 from ristretto.search import MODES, PRESETS, Bits, SearchResult, Stretch, TrialScorer, run_search
 from ristretto.search.condense import Condensed
 from ristretto.search.front import pareto_front
@@ -196,22 +195,22 @@ def quantize(
         check_scheduler(scheduler)
     wish = LayerWish(granularity, minimize, min_bits, max_bits, keep or {}, front)
     wish.check(rule, mode, bits)
-    read, whole = load(model, weights)
-    pass_on(read, watcher)
-    whole = QuantizeLayers(FLOAT)(whole)
-    if fold:
-        whole = fold_net(whole, watcher)
-    else:
-        hint_at_folding(whole, watcher)
-    # Pictures may be prepared for the measurement alone.
-    for_test = preparation if data is not None or calibration_data is None else AS_WRITTEN
-    test, opened = open_test(read, whole, watcher, data=data, preparation=for_test)
-    goal = replace(choose_goal(test, score_blob, error_margin), confidence=confidence)
-    sites = wish.sites(test) if wish.by_layer else ()
-    source = CachedSource(opened, CACHE_BYTES)
-    calibrated, training = open_calibration(
-        read, whole, source, rule.calibration_phase, watcher, data=calibration_data, preparation=preparation
+    opened = open_float(
+        model,
+        weights,
+        fold_net if fold else hint_at_folding,
+        rule.calibration_phase,
+        watcher,
+        data=data,
+        calibration_data=calibration_data,
+        preparation=preparation,
+        score_blob=score_blob,
+        error_margin=error_margin,
     )
+    read, whole, test, calibrated = opened.read, opened.whole, opened.test, opened.calibrated
+    source, training = opened.source, opened.training
+    goal = replace(opened.goal, confidence=confidence)
+    sites = wish.sites(test) if wish.by_layer else ()
     deciding, reporting = split_batches(
         range(skip, skip + iterations),
         report_split,

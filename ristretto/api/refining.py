@@ -40,9 +40,7 @@ def refiner(
         Where what was found before is kept.
     """
     count = min(stats.batches, _room(net, source))
-    refine = WeightRefiner(
-        net, stats, source.shapes, [dict(batch) for batch in source.batches(count)], view, techniques, threads
-    )
+    refine = WeightRefiner(net, stats, source, count, view, techniques, threads)
     key = calibration_key(net, source, journal, stats.batches)
     if journal is None or key is None:
         return refine

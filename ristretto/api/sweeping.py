@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from ristretto.api.feeding import open_calibration, open_test
 from ristretto.api.folding import hint_at_folding
 from ristretto.api.judging import kept_formats, kept_marks, open_journal, telling_what_is_kept
-from ristretto.api.loading import chosen, load, pass_on
-from ristretto.api.opening import CACHE_BYTES, CALIBRATION_BATCHES, FLOAT, choose_goal, measure
+from ristretto.api.loading import chosen
+from ristretto.api.opening import CACHE_BYTES, CALIBRATION_BATCHES, measure, open_float
 from ristretto.api.watch import Silent, Watcher
 from ristretto.calibrate import CalibrationStats
-from ristretto.data import AS_WRITTEN, CachedSource, Preparation
+from ristretto.data import AS_WRITTEN, Preparation
 from ristretto.execute import IntegerExecutor, default_threads
 from ristretto.formats import EXACT, Arithmetic
 from ristretto.net import Net
-from ristretto.passes import QuantizeLayers
 from ristretto.search import MODES, PRESETS, Stretch, TrialScorer
 from ristretto.search.condense import Condensed
 from ristretto.search.sweep import SWEPT_PARTS, Sweep, check_widths, choose_parts, plan_sweep
@@ -114,25 +113,26 @@ def sweep(
     for part in parts or ():
         chosen("part of a net", part, known)
     check_widths(wanted, SWEPT_PARTS if parts is None else parts, bits)
-    read, whole = load(model, weights)
-    pass_on(read, watcher)
-    whole = QuantizeLayers(FLOAT)(whole)
-    hint_at_folding(whole, watcher, how="ristretto fold")
-    # Pictures may be prepared for the measurement alone.
-    for_test = preparation if data is not None or calibration_data is None else AS_WRITTEN
-    test, opened = open_test(read, whole, watcher, data=data, preparation=for_test)
-    goal = choose_goal(test, score_blob, error_margin=0)
-    source = CachedSource(opened, CACHE_BYTES)
-    calibrated, training = open_calibration(
-        read, whole, source, rule.calibration_phase, watcher, data=calibration_data, preparation=preparation
+    opened = open_float(
+        model,
+        weights,
+        partial(hint_at_folding, how="ristretto fold"),
+        rule.calibration_phase,
+        watcher,
+        data=data,
+        calibration_data=calibration_data,
+        preparation=preparation,
+        score_blob=score_blob,
+        error_margin=0,
     )
+    test, calibrated, goal, training = opened.test, opened.calibrated, opened.goal, opened.training
     journal = open_journal(watcher) if cached else None
     stats = rule.covered(measure(calibrated, training, threads, watcher, journal))
     swept = choose_parts(stats, parts)
     formats = kept_formats(calibrated, training, journal, CALIBRATION_BATCHES)
     with watcher.stage("choosing formats", len(wanted) * len(swept) * len(set(bits))) as advance:
         plan = plan_sweep(stats, rule, wanted, swept, bits, kept=formats, progress=advance)
-    trials = TrialScorer(IntegerExecutor, source, iterations, arithmetic, threads, CACHE_BYTES, base=test)
+    trials = TrialScorer(IntegerExecutor, opened.source, iterations, arithmetic, threads, CACHE_BYTES, base=test)
     marker = kept_marks(trials, journal)
     nets = len(plan) + 1
     with telling_what_is_kept(marker), watcher.stage(f"scoring {nets} nets", nets * iterations) as advance:

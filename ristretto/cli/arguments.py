@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ristretto.formats import EMULATIONS, EXACT, HALF_EVEN, Arithmetic
 from ristretto.net import Part
+from ristretto.search import PRESETS
 
 OPTION = "-"
 
@@ -101,6 +102,21 @@ def add_model(parser: argparse.ArgumentParser, *, weights_required: bool) -> Non
     """Add what every command reads: a prototxt, and weights."""
     parser.add_argument("--model", required=True, metavar="PROTOTXT", help="the net")
     parser.add_argument("--weights", required=weights_required, metavar="CAFFEMODEL", help="its weights")
+
+
+def add_choosing(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every command that chooses formats by scores."""
+    parser.add_argument(
+        "--preset", choices=list(PRESETS), default=next(iter(PRESETS)), help="how formats are chosen (%(default)s)"
+    )
+    parser.add_argument(
+        "--score", metavar="BLOB", help="the output blob that is the score (the first accuracy, else the first loss)"
+    )
+    parser.add_argument(
+        "--no_cache",
+        action="store_true",
+        help="neither take finished trials from the journal of earlier runs nor keep any; changes no result",
+    )
 
 
 def add_running(parser: argparse.ArgumentParser, *, iterations: int) -> None:

@@ -6,6 +6,7 @@ import argparse
 
 from ristretto import api
 from ristretto.cli.arguments import (
+    add_choosing,
     add_json,
     add_model,
     add_running,
@@ -23,7 +24,7 @@ from ristretto.cli.refine_arguments import add_refining, chosen_equalizing, chos
 from ristretto.cli.watch import TerminalWatcher
 from ristretto.outputs import Outputs
 from ristretto.report import front, plain, plot, terminal
-from ristretto.search import MODES, PRESETS
+from ristretto.search import MODES
 
 NAME = "quantize"
 SUMMARY = "Search the smallest bit-widths that keep the accuracy within a margin, and write the quantized prototxt."
@@ -67,17 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="POINTS",
         help="points that an accuracy may fall, or hundredths that a loss may rise (%(default)s)",
     )
-    parser.add_argument(
-        "--preset", choices=list(PRESETS), default=next(iter(PRESETS)), help="how formats are chosen (%(default)s)"
-    )
+    add_choosing(parser)
     parser.add_argument(
         "--bits",
         type=part_widths,
         metavar="CONV/FC/OUTPUTS",
         help="take these widths instead of searching; - leaves a part in float, as in 8/-/8",
-    )
-    parser.add_argument(
-        "--score", metavar="BLOB", help="the output blob that is the score (the first accuracy, else the first loss)"
     )
     parser.add_argument(
         "--fold",
@@ -96,11 +92,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=part_of_one,
         metavar="LEVEL",
         help="the margin must hold for the upper bound of the loss at this confidence, 0.95 for instance",
-    )
-    parser.add_argument(
-        "--no_cache",
-        action="store_true",
-        help="neither take finished trials from the journal of earlier runs nor keep any; changes no result",
     )
     parser.add_argument(
         "--scheduler",

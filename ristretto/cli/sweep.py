@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 
 from ristretto import api
 from ristretto.api.sweeping import SWEPT_MODES, SWEPT_WIDTHS
-from ristretto.cli.arguments import add_json, add_model, add_running, chosen_arithmetic, json_files
+from ristretto.cli.arguments import add_choosing, add_json, add_model, add_running, chosen_arithmetic, json_files
 from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
 from ristretto.cli.output import note_gpu, show
 from ristretto.cli.plot_arguments import add_plot
@@ -15,7 +15,7 @@ from ristretto.cli.watch import TerminalWatcher
 from ristretto.outputs import Outputs
 from ristretto.report import plot, terminal
 from ristretto.report import sweep as report
-from ristretto.search import MODES, PRESETS
+from ristretto.search import MODES
 from ristretto.search.sweep import MOST_BITS, SWEPT_PARTS
 
 NAME = "sweep"
@@ -89,17 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PARTS",
         help=f"what is condensed, with commas between: {', '.join(SWEPT_PARTS)} (all that the net has)",
     )
-    parser.add_argument(
-        "--preset", choices=list(PRESETS), default=next(iter(PRESETS)), help="how formats are chosen (%(default)s)"
-    )
-    parser.add_argument(
-        "--score", metavar="BLOB", help="the output blob that is the score (the first accuracy, else the first loss)"
-    )
-    parser.add_argument(
-        "--no_cache",
-        action="store_true",
-        help="neither take finished trials from the journal of earlier runs nor keep any; changes no result",
-    )
+    add_choosing(parser)
     add_plot(parser, "score against width, a panel for each part")
     add_running(parser, iterations=50)
     add_data(parser, calibration=True)

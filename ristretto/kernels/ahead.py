@@ -13,6 +13,7 @@ import numpy as np
 from numba.core import event as events
 
 from ristretto.kernels import (
+    descent,
     histogram,
     minifloat,
     program,
@@ -72,6 +73,9 @@ def _calls() -> Iterator[Call]:
     yield Call(power_float32, (single, single, np.float32(1)))
     yield Call(power_float64, (double, double, 1.0))
     yield Call(histogram.count, (single, 1.0, np.zeros(3, np.int64)))
+    square = np.zeros((1, 1))
+    yield Call(descent.multiply, (square, square, square))
+    yield Call(descent.descend, (square, square, square, -1.0, 1.0, 1))
 
 
 @dataclass(frozen=True)

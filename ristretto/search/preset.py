@@ -18,7 +18,7 @@ from ristretto.search.mode import Ladder, Quants, TrimmingMode
 from ristretto.search.result import ALL_PARTS, LAYERS, Comparison, Score, SearchResult, Trial
 from ristretto.search.scoring import Scorer
 from ristretto.search.sites import Bounds
-from ristretto.search.widths import Bits, LayerWidths, Widths, of_parts
+from ristretto.search.widths import Bits, LayerWidths, Widths, of_parts, parts_of
 
 
 @dataclass(eq=False)
@@ -63,8 +63,7 @@ class Trials:
     @property
     def parts(self) -> Sequence[Part]:
         """The parts that the net has."""
-        present = {layer.layer.op.part for layer in self.stats.layers.values()} | {Part.ACTIVATIONS}
-        return [part for part in Part if part in present]
+        return parts_of(self.stats)
 
     @property
     def ladders(self) -> Sequence[Ladder]:
@@ -119,11 +118,7 @@ class Trials:
     def spec(self, widths: Widths) -> QuantSpec:
         """Choose formats; a layer without widths stays in float."""
         every = {name: widths.get(name, LayerWidths()) for name in self.stats.layers}
-
-        def choose() -> QuantSpec:
-            return self.preset.spec(self.mode, self.stats, every)
-
-        return self.kept.spec(self.preset.name, self.mode.name, every, choose) if self.kept else choose()
+        return self.preset.spec(self.mode, self.stats, every, self.kept)
 
     @property
     def changes_weights(self) -> bool:
@@ -192,11 +187,17 @@ class Preset(ABC):
         """Give the ranges of the layers that the search may quantize."""
         return stats
 
-    def spec(self, mode: TrimmingMode, stats: CalibrationStats, widths: Widths) -> QuantSpec:
-        """Give the formats of every layer that these widths touch."""
-        quants = self.formats(mode, stats, widths)
-        touched = {name: q for name, q in quants.items() if q.layer_in or q.layer_out or q.params}
-        return QuantSpec(mode.name, touched)
+    def spec(
+        self, mode: TrimmingMode, stats: CalibrationStats, widths: Widths, kept: KeptFormats | None = None
+    ) -> QuantSpec:
+        """Give the formats of every layer that these widths touch; what was chosen before is not chosen again."""
+
+        def choose() -> QuantSpec:
+            quants = self.formats(mode, stats, widths)
+            touched = {name: q for name, q in quants.items() if q.layer_in or q.layer_out or q.params}
+            return QuantSpec(mode.name, touched)
+
+        return kept.spec(self.name, mode.name, widths, choose) if kept else choose()
 
     def notes(self, stats: CalibrationStats) -> list[str]:
         """Say what a user should know of the measured ranges."""

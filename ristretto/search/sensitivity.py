@@ -62,6 +62,11 @@ class View:
     version: str
     told: Told
 
+    @property
+    def ranks(self) -> bool:
+        """Whether it is class scores that are looked at, which a score ranks."""
+        return self.told is divergence
+
     @classmethod
     def of(cls, net: Net, blob: str) -> View:
         """Give what an output blob looks at, if it is a score."""

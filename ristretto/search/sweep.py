@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from ristretto.calibrate import CalibrationStats
 from ristretto.errors import FormatError, SearchError
@@ -14,7 +13,7 @@ from ristretto.search.kept_formats import KeptFormats
 from ristretto.search.mode import TrimmingMode
 from ristretto.search.preset import Preset
 from ristretto.search.result import ALL_PARTS, Score
-from ristretto.search.widths import Bits, of_parts
+from ristretto.search.widths import Bits, of_parts, parts_of
 
 SWEPT_PARTS = (*(part.value for part in Part), ALL_PARTS)
 """What a sweep may condense: each part alone, and all of them together."""
@@ -151,18 +150,10 @@ def plan_sweep(
     present = parts_of(stats)
     plan = {}
     for mode, point in _points(modes, parts, widths):
-        places = of_parts(stats, _bits(point, present))
-        choose = partial(preset.spec, mode, stats, places)
         with _naming(point):
-            plan[point] = kept.spec(preset.name, mode.name, places, choose) if kept else choose()
+            plan[point] = preset.spec(mode, stats, of_parts(stats, _bits(point, present)), kept)
         progress()
     return plan
-
-
-def parts_of(stats: CalibrationStats) -> list[Part]:
-    """Give the parts that a net has."""
-    found = {layer.layer.op.part for layer in stats.layers.values()} | {Part.ACTIVATIONS}
-    return [part for part in Part if part in found]
 
 
 def _points(

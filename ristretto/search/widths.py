@@ -42,6 +42,12 @@ Widths = Mapping[str, LayerWidths]
 """By layer name, in net order; a layer that is not named stays in float."""
 
 
+def parts_of(stats: CalibrationStats) -> list[Part]:
+    """Give the parts that a net has, in order."""
+    present = {layer.layer.op.part for layer in stats.layers.values()} | {Part.ACTIVATIONS}
+    return [part for part in Part if part in present]
+
+
 def of_parts(stats: CalibrationStats, bits: Bits) -> dict[str, LayerWidths]:
     """Give every layer the widths of its parts; a part without a width stays in float."""
     activations = bits.get(Part.ACTIVATIONS)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,24 +21,9 @@ from ristretto.errors import SearchError
 from ristretto.execute import IntegerExecutor
 from ristretto.net import Net
 from ristretto.search import PRESETS, Journal, KeptMarks, TrialScorer
+from tests.listener import Listener
 
 ACCURATE, ORIGINAL = PRESETS["accurate"], PRESETS["original"]
-
-
-class Listener:
-    """Keeps the notes."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def stage(self, title: str, batches: int) -> AbstractContextManager[Callable[[], None]]:
-        return nullcontext(lambda: None)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def trial(self, trial: Any) -> None:
-        pass
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -207,10 +207,35 @@ def classifier() -> tuple[Net, list[dict[str, np.ndarray]]]:
     return Net("net", layers).for_phase(Phase.TEST), batches
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """A source of batches that are at hand."""
+
+    held: Sequence[dict[str, np.ndarray]]
+    names: tuple[str, ...] = ("pictures",)
+    period: int | None = None
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return shapes(self.held)
+
+    def batches(self, count: int, start: int = 0) -> Iterator[dict[str, np.ndarray]]:
+        yield from self.held[start : start + count]
+
+    def fingerprint(self, count: int, hash_files: object) -> None:
+        return None
+
+
 def refiner(techniques: Techniques, threads: int = 1) -> WeightRefiner:
-    net, batches = classifier()
+    return refiner_of(*classifier(), techniques, threads)
+
+
+def refiner_of(
+    net: Net, batches: Sequence[dict[str, np.ndarray]], techniques: Techniques, threads: int = 1
+) -> WeightRefiner:
     stats = calibrate(net, shapes(batches), batches)
-    return WeightRefiner(net, stats, shapes(batches), batches, View.of(net, "accuracy"), techniques, threads)
+    view = View.of(net, "accuracy")
+    return WeightRefiner(net, stats, Pictures(batches), len(batches), view, techniques, threads)
 
 
 def shapes(batches: Sequence[dict[str, np.ndarray]]) -> dict[str, tuple[int, ...]]:
@@ -227,7 +252,7 @@ def output_error(refine: WeightRefiner, condensed: Condensed) -> float:
     """Give the mean squared error of the scores on all batches, less what is common to a picture's scores."""
 
     def run(net: Net) -> np.ndarray:
-        executor = IntegerExecutor(net, refine.shapes, keep=["fc.top0"])
+        executor = IntegerExecutor(net, refine.source.shapes, keep=["fc.top0"])
         scores = np.concatenate([executor.run(batch).kept["fc.top0"] for batch in refine.batches]).astype(np.float64)
         return scores - scores.mean(axis=1, keepdims=True)
 
@@ -356,14 +381,12 @@ def test_centred_scores_keep_more_first_places() -> None:
     weights, bias = net["fc"].blobs
     lifted = replace(net["fc"], blobs=(weights, bias + np.float32(6)))
     net = replace(net, layers=tuple(lifted if layer.name == "fc" else layer for layer in net))
-    stats = calibrate(net, shapes(batches), batches)
-    view = View.of(net, "accuracy")
     spec = coarse(8)
     spec.layers["fc"] = replace(spec.layers["fc"], layer_out=FixedPoint(4, 0), params=FixedPoint(8, 3))
     found = {}
     for centred in (False, True):
         wanted = Techniques(False, True, centred, checked=False)
-        refine = WeightRefiner(net, stats, shapes(batches), batches, view, wanted)
+        refine = refiner_of(net, batches, wanted)
         found[centred] = refine.distortion(refine(spec))
         assert (refine(spec).spec.layers["fc"].layer_out != FixedPoint(4, 0)) is centred
     assert found[True] < found[False]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from ristretto.calibrate import CalibrationStats
+from ristretto.data import Batch, BatchSource
 from ristretto.execute import IntegerExecutor
 from ristretto.execute.score import in_order
 from ristretto.formats import FixedPoint, Format
 from ristretto.identity import digest
-from ristretto.net import Net, QuantSpec, Shape
+from ristretto.net import Net, QuantSpec
 from ristretto.net.op import Array
 from ristretto.passes import QuantizeLayers
 from ristretto.search.condense import Condensed
@@ -19,11 +21,10 @@ from ristretto.search.refine.centring import Centring, centring
 from ristretto.search.refine.layer import Rows
 from ristretto.search.refine.lockstep import Walker
 from ristretto.search.refine.methods import Method, Work, correct_bias, learn_rounding
-from ristretto.search.sensitivity import View, divergence
+from ristretto.search.sensitivity import View
 
 HELD_BACK = 3
 """One calibration batch of so many is held back."""
-Batch = Mapping[str, Array]
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,10 @@ class WeightRefiner:
     net : Net
         The float net that ranges were measured in.
     stats : CalibrationStats
-    shapes : mapping of str to shape
-        Of one batch.
-    batches : sequence of batches
-        Unlabelled pictures do.
+    source : BatchSource
+        Unlabelled pictures do. They are read when weights are refined first: all of it may be in a journal.
+    count : int
+        Its batches.
     view : View
         What of the net's outputs counts when it is checked whether a technique helps.
     techniques : Techniques
@@ -92,27 +93,32 @@ class WeightRefiner:
 
     net: Net
     stats: CalibrationStats
-    shapes: Mapping[str, Shape]
-    batches: Sequence[Batch]
+    source: BatchSource
+    count: int
     view: View
     techniques: Techniques = Techniques()
     threads: int = 1
     clean: list[Array] = field(default_factory=list, init=False)
     solved: dict[str, tuple[Format, tuple[Array, ...]]] = field(default_factory=dict, init=False)
 
+    @cached_property
+    def batches(self) -> Sequence[Batch]:
+        """All batches."""
+        return list(self.source.batches(self.count))
+
     @property
     def fitted(self) -> Sequence[Batch]:
         """The batches that weights are fitted to."""
-        return self.batches[: len(self.batches) - self._held_back]
+        return self.batches[: self.count - self._held_back]
 
     @property
     def held(self) -> Sequence[Batch]:
         """The batches that decide whether that helped; the same ones where there is only one."""
-        return self.batches[len(self.batches) - self._held_back :] if self._held_back else self.batches
+        return self.batches[self.count - self._held_back :] if self._held_back else self.batches
 
     @property
     def _held_back(self) -> int:
-        return -(-len(self.batches) // HELD_BACK) if len(self.batches) > 1 else 0
+        return -(-self.count // HELD_BACK) if self.count > 1 else 0
 
     def __call__(self, spec: QuantSpec) -> Condensed:
         """Give formats and weights: what had the least distortion on what was held back, then fitted to all batches."""
@@ -137,7 +143,7 @@ class WeightRefiner:
             self.clean.extend(self._viewed(self.net))
         pairs = list(zip(self.clean, outputs, strict=True))
         found = sum(self.view.told(clean, noisy) for clean, noisy in pairs) / len(outputs)
-        if self.view.told is divergence:
+        if self.view.ranks:
             # Probabilities hardly tell a narrow win from a tie, which an accuracy counts as wrong.
             found += sum(places_lost(clean, noisy) / len(clean) for clean, noisy in pairs) / len(outputs)
         return found
@@ -152,7 +158,7 @@ class WeightRefiner:
 
     def _viewed(self, net: Net) -> list[Array]:
         version = self.view.version
-        executor = IntegerExecutor(net, self.shapes, keep=[version])
+        executor = IntegerExecutor(net, self.source.shapes, keep=[version])
         return [run.kept[version] for run in in_order(executor.run, self.held, self.threads)]
 
     def _plans(self, spec: QuantSpec) -> list[Plan]:
@@ -183,7 +189,8 @@ class WeightRefiner:
             quants[name] = replace(quants[name], layer_out=centred.layer_out)
         net = QuantizeLayers(QuantSpec(spec.trimming_mode, quants))(self.net)
         ours, theirs = (
-            Walker(IntegerExecutor, start, self.shapes, batches, threads=self.threads) for start in (net, self.net)
+            Walker(IntegerExecutor, start, self.source.shapes, batches, threads=self.threads)
+            for start in (net, self.net)
         )
         weights: dict[str, tuple[Array, ...]] = {}
         history = str(len(batches))
