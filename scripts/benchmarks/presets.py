@@ -24,7 +24,10 @@ MARGIN = 1
 def search(folder: Path, preset: str, bits: Bits | None = None) -> SearchResult:
     """Search one net, or choose its formats at given widths."""
     model, weights = folder / "train_val.prototxt", folder / f"{folder.name}.caffemodel"
-    return api.quantize(model, weights, error_margin=MARGIN, iterations=100, preset=preset, bits=bits).result
+    # As the original does: the whole test set decides and is reported.
+    return api.quantize(
+        model, weights, error_margin=MARGIN, iterations=100, preset=preset, bits=bits, report_split=0
+    ).result
 
 
 def row(name: str, decider: str, found: SearchResult) -> list[str]:
