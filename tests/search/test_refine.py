@@ -29,7 +29,9 @@ from ristretto.search.refine import KeptWeights, Techniques, WeightRefiner
 from ristretto.search.refine.centring import centring
 from ristretto.search.refine.layer import Rows
 from ristretto.search.refine.lockstep import Walker
+from ristretto.search.refine.methods import correct_bias, learn_rounding
 from ristretto.search.refine.moments import MOST_SAMPLES, Moments, mean_windows, measure
+from ristretto.search.refine.refiner import Fold, Plan
 from ristretto.search.refine.rounding import Problem, Pull, solve
 from ristretto.search.sensitivity import View
 
@@ -286,7 +288,73 @@ def test_what_does_not_help_is_undone() -> None:
     refine = refiner(Techniques())
     spec = coarse(16)
     wide = refine(spec)
-    assert refine.distortion(wide) <= refine.distortion(Condensed(spec)) + 1e-12
+    assert distortion(refine, wide) <= distortion(refine, Condensed(spec)) + 1e-12
+
+
+def distortion(refine: WeightRefiner, condensed: Condensed) -> float:
+    """Give the distortion over all batches, whatever they were used for."""
+    return sum(refine.distortion(condensed, fold) * (fold.end - fold.start) for fold in refine.folds)
+
+
+@pytest.mark.parametrize(("count", "folds"), [(1, 1), (2, 2), (3, 3), (4, 2), (5, 3), (10, 3), (15, 3)])
+def test_every_batch_is_held_back_once(count: int, folds: int) -> None:
+    net, batches = classifier()
+    refine = refiner_of(net, [batches[at % len(batches)] for at in range(count)], Techniques())
+    held = [list(range(fold.start, fold.end)) for fold in refine.folds]
+    assert len(held) == folds
+    assert sorted(at for few in held for at in few) == list(range(count))
+    assert held[0][-1] == count - 1
+    for fold in refine.folds:
+        others = list(refine.fitted(fold))
+        wanted = [batch for at, batch in enumerate(refine.batches) if not fold.start <= at < fold.end]
+        assert len(others) == len(wanted or refine.batches)
+        assert all(a is b for a, b in zip(others, wanted or refine.batches, strict=True))
+
+
+class Asked(WeightRefiner):
+    """Finds what it is told to find, and counts: by fold, the distortion of each plan, no plan first."""
+
+    told: Sequence[Sequence[float]] = ()
+    asked: int = 0
+
+    def _walk(self, spec: QuantSpec, plan: Plan, fold: Fold | None) -> Condensed:
+        return Condensed(spec, {"plan": (np.array([self._plans(spec).index(plan)]),)})
+
+    def _plans(self, spec: QuantSpec) -> list[Plan]:
+        return [BIAS, ROUNDING]
+
+    def distortion(self, condensed: Condensed, fold: Fold) -> float:
+        at = 1 + int(condensed.weights["plan"][0][0]) if condensed.weights else 0
+        type(self).asked += 1
+        return self.told[self.folds.index(fold)][at]
+
+
+BIAS, ROUNDING = Plan(correct_bias), Plan(learn_rounding)
+
+
+@pytest.mark.parametrize(
+    ("told", "asked", "chosen"),
+    [
+        ([[3, 1, 2]] * 3, 3, 0),
+        ([[3, 2, 1]] * 3, 3, 1),
+        ([[1, 2, 3]] * 3, 3, None),
+        # Not clear at first: 1.0 and 1.1, then 3.0 and 1.6.
+        ([[9, 1.0, 1.1], [9, 2.0, 0.5], [9, 0, 0]], 6, 1),
+        # Not clear to the end: the sums decide.
+        ([[9, 1.0, 1.1], [9, 1.1, 1.0], [9, 1.0, 0.9]], 9, 1),
+        ([[1, 1, 1]] * 3, 9, None),
+    ],
+)
+def test_what_is_held_back_changes_until_it_is_clear_what_helps(
+    told: list[list[float]], asked: int, chosen: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = refiner(Techniques())
+    monkeypatch.setattr(Asked, "told", told)
+    monkeypatch.setattr(Asked, "asked", 0)
+    refine = Asked(plain.net, plain.stats, plain.source, plain.count, plain.view)
+    found = refine(coarse())
+    assert Asked.asked == asked
+    assert (int(found.weights["plan"][0][0]) if found.weights else None) == chosen
 
 
 def test_a_net_without_formats_for_weights_stays_as_it_is() -> None:
@@ -387,6 +455,6 @@ def test_centred_scores_keep_more_first_places() -> None:
     for centred in (False, True):
         wanted = Techniques(False, True, centred, checked=False)
         refine = refiner_of(net, batches, wanted)
-        found[centred] = refine.distortion(refine(spec))
+        found[centred] = distortion(refine, refine(spec))
         assert (refine(spec).spec.layers["fc"].layer_out != FixedPoint(4, 0)) is centred
     assert found[True] < found[False]

@@ -24,7 +24,9 @@ from ristretto.search.refine.methods import Method, Work, correct_bias, learn_ro
 from ristretto.search.sensitivity import View
 
 HELD_BACK = 3
-"""One calibration batch of so many is held back."""
+"""One calibration batch of so many is held back; each in turn, as long as it is not clear what helps."""
+CLEAR = 0.2
+"""A plan helps clearly where it leaves so much less distortion than any other, as a share of theirs."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,14 @@ class Techniques:
 
 TECHNIQUES = ("bias", "rounding", "centring")
 """The fields of `Techniques` that stand for one."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Batches that are held back: from one number up to, and without, another."""
+
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +108,7 @@ class WeightRefiner:
     view: View
     techniques: Techniques = Techniques()
     threads: int = 1
-    clean: list[Array] = field(default_factory=list, init=False)
+    clean: dict[Fold, list[Array]] = field(default_factory=dict, init=False)
     solved: dict[str, tuple[Format, tuple[Array, ...]]] = field(default_factory=dict, init=False)
 
     @cached_property
@@ -107,41 +117,45 @@ class WeightRefiner:
         return list(self.source.batches(self.count))
 
     @property
-    def fitted(self) -> Sequence[Batch]:
-        """The batches that weights are fitted to."""
-        return self.batches[: self.count - self._held_back]
+    def folds(self) -> tuple[Fold, ...]:
+        """The batches that are held back in turn, the last ones first; all of them where there is only one."""
+        few = -(-self.count // HELD_BACK)
+        return tuple(Fold(max(end - few, 0), end) for end in range(self.count, 0, -few))
 
-    @property
-    def held(self) -> Sequence[Batch]:
-        """The batches that decide whether that helped; the same ones where there is only one."""
-        return self.batches[self.count - self._held_back :] if self._held_back else self.batches
-
-    @property
-    def _held_back(self) -> int:
-        return -(-self.count // HELD_BACK) if self.count > 1 else 0
+    def fitted(self, fold: Fold) -> Sequence[Batch]:
+        """Give the batches that weights are fitted to while some are held back: all where there is only one."""
+        others = [*self.batches[: fold.start], *self.batches[fold.end :]]
+        return others or self.batches
 
     def __call__(self, spec: QuantSpec) -> Condensed:
-        """Give formats and weights: what had the least distortion on what was held back, then fitted to all batches."""
+        """Give formats and weights: what does least to batches that were held back, then fitted to all of them."""
         plans = self._plans(spec)
         self.solved.clear()
-        if not plans:
-            return Condensed(spec)
-        chosen: Plan | None = plans[-1]
-        if self.techniques.checked:
-            tried: list[tuple[Plan | None, Condensed]] = [(None, Condensed(spec))]
-            tried += [(plan, self._walk(spec, plan, self.fitted)) for plan in plans]
-            chosen, condensed = min(tried, key=lambda item: self.distortion(item[1]))
-            if chosen is None or not self._held_back:
-                return condensed
-        assert chosen is not None
-        return self._walk(spec, chosen, self.batches)
+        chosen = self._best(spec, plans) if self.techniques.checked else [None, *plans][-1]
+        return Condensed(spec) if chosen is None else self._walk(spec, chosen, None)
 
-    def distortion(self, condensed: Condensed) -> float:
+    def _best(self, spec: QuantSpec, plans: Sequence[Plan]) -> Plan | None:
+        """Give the plan with the least distortion on batches that were held back; None leaves weights as they are.
+
+        Few batches cannot tell plans apart that differ by a few pictures in a thousand: then others are held back, too.
+        """
+        tried: list[Plan | None] = [None, *plans]
+        totals = [0.0] * len(tried)
+        for fold in self.folds if plans else ():
+            for at, plan in enumerate(tried):
+                condensed = Condensed(spec) if plan is None else self._walk(spec, plan, fold)
+                totals[at] += self.distortion(condensed, fold)
+            least, next_to_it = sorted(totals)[:2]
+            if least <= (1 - CLEAR) * next_to_it:
+                break
+        return tried[totals.index(min(totals))]
+
+    def distortion(self, condensed: Condensed, fold: Fold) -> float:
         """Give how far the outputs for the pictures held back are from the float net's."""
-        outputs = self._viewed(condensed.apply(self.net))
-        if not self.clean:
-            self.clean.extend(self._viewed(self.net))
-        pairs = list(zip(self.clean, outputs, strict=True))
+        outputs = self._viewed(condensed.apply(self.net), fold)
+        if fold not in self.clean:
+            self.clean[fold] = self._viewed(self.net, fold)
+        pairs = list(zip(self.clean[fold], outputs, strict=True))
         found = sum(self.view.told(clean, noisy) for clean, noisy in pairs) / len(outputs)
         if self.view.ranks:
             # Probabilities hardly tell a narrow win from a tie, which an accuracy counts as wrong.
@@ -153,13 +167,13 @@ class WeightRefiner:
 
         Of nets that compute the same in float, it tells which is easier to condense.
         """
-        plans = self._plans(spec)
-        return self.distortion(self._walk(spec, plans[-1], self.fitted) if plans else Condensed(spec))
+        plans, fold = self._plans(spec), self.folds[0]
+        return self.distortion(self._walk(spec, plans[-1], fold) if plans else Condensed(spec), fold)
 
-    def _viewed(self, net: Net) -> list[Array]:
+    def _viewed(self, net: Net, fold: Fold) -> list[Array]:
         version = self.view.version
         executor = IntegerExecutor(net, self.source.shapes, keep=[version])
-        return [run.kept[version] for run in in_order(executor.run, self.held, self.threads)]
+        return [run.kept[version] for run in in_order(executor.run, self.batches[fold.start : fold.end], self.threads)]
 
     def _plans(self, spec: QuantSpec) -> list[Plan]:
         """Give what may be done, the boldest last."""
@@ -182,8 +196,9 @@ class WeightRefiner:
                     found[name] = centred
         return found
 
-    def _walk(self, spec: QuantSpec, plan: Plan, batches: Sequence[Batch]) -> Condensed:
-        """Follow a plan layer by layer."""
+    def _walk(self, spec: QuantSpec, plan: Plan, fold: Fold | None) -> Condensed:
+        """Follow a plan layer by layer, on all batches but those that are held back."""
+        batches = self.fitted(fold) if fold else self.batches
         quants = dict(spec.layers)
         for name, centred in plan.centrings.items():
             quants[name] = replace(quants[name], layer_out=centred.layer_out)
@@ -193,7 +208,7 @@ class WeightRefiner:
             for start in (net, self.net)
         )
         weights: dict[str, tuple[Array, ...]] = {}
-        history = str(len(batches))
+        history = digest(fold)
         for layer in self.net:
             quant = quants.get(layer.name)
             if quant is None or quant.params is None or layer.op.part is None:
