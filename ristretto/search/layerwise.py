@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +12,7 @@ from ristretto.search.allocation import Allocation
 from ristretto.search.cost import Cost, StoredBits
 from ristretto.search.effort import Effort
 from ristretto.search.layered import Layered
-from ristretto.search.neighbours import narrower, with_one_width
+from ristretto.search.neighbours import a_bit_narrower, down_to_the_next_rung, narrower, with_one_width
 from ristretto.search.preset import Trials
 from ristretto.search.result import Trial
 from ristretto.search.sensitivity import Measured
@@ -74,9 +75,11 @@ class LayerSearch:
     """Decides the widths of layers.
 
     1. Nets with one width for each part are bisected for the cheapest that holds: those that have the least distortion
-       for their cost.
-    2. So are nets with own widths; what is known by then narrows the range. From the border on, cheaper ones are tried
-       a step apart, until some in a row miss.
+       for their cost, first on the ladder of a search of parts, then between its rungs, and then with a bit less at the
+       sites that suffer least for what that saves. Sensitivities, which are those of weights as they are, mislead least
+       among nets so much alike.
+    2. So are nets with own widths that cost less than what was found; what is known by then narrows the range. From the
+       border on, cheaper ones are tried a step apart, until some in a row miss.
     3. From the cheapest one on, a bit is taken where that harms least for what it saves, alone or for a bit given back
        elsewhere; what holds is kept.
     4. Widths that the cost does not depend on were at their widest so far. They are found as in 2 and 3, with the bits
@@ -100,8 +103,7 @@ class LayerSearch:
         sites = self.plan.sites
         idle = {at for at in range(len(sites)) if not self._everything.matters(at)}
         first = self._allocation(_set(sites, {at: sites[at].widths[-1] for at in idle}), self.plan.cost)
-        self.part_nets = with_one_width(first)
-        self._bisect(first, self.part_nets)
+        self._with_one_width(first)
         best = self._minimize(first)
         if idle and self.tried[best].holds:
             rest = _set(sites, {at: width for at, width in enumerate(best) if at not in idle})
@@ -111,10 +113,25 @@ class LayerSearch:
         stored = self._allocation(sites, StoredBits())
         return self.tried[min(self._held or [best], key=lambda net: (self._everything.price(net), stored.price(net)))]
 
+    def _with_one_width(self, allocation: Allocation) -> None:
+        """Find the cheapest net with one width for each part, and take a bit where that harms least."""
+        self.part_nets = with_one_width(allocation)
+        self._bisect(allocation, self.part_nets)
+        if self._held:
+            rungs = down_to_the_next_rung(allocation.sites, min(self._held, key=allocation.price))
+            self._bisect(allocation, with_one_width(allocation, rungs))
+            narrow = self._allocation(
+                a_bit_narrower(allocation.sites, min(self._held, key=allocation.price)), allocation.cost
+            )
+            self._bisect(narrow, narrow.hull())
+
     @property
     def _held(self) -> list[Assignment]:
         """The nets that held, in the order in which they were tried."""
         return [net for net, trial in self.tried.items() if trial.holds]
+
+    def _held_of(self, allocation: Allocation) -> list[Assignment]:
+        return [net for net in self._held if allocation.allows(net)]
 
     @property
     def _reserved(self) -> int:
@@ -137,9 +154,10 @@ class LayerSearch:
     def _minimize(self, allocation: Allocation) -> Assignment:
         """Find the cheapest net that holds; where none does, give the one with the least distortion."""
         hull = allocation.hull()
-        self._bisect(allocation, hull)
+        most = (1 - STEP) * min(map(allocation.price, self._held_of(allocation)), default=math.inf)
+        self._bisect(allocation, [net for net in hull if allocation.price(net) <= most])
         self._go_on(allocation, hull)
-        held = [net for net in self._held if allocation.allows(net)]
+        held = self._held_of(allocation)
         if not held:
             self._run(hull[-1])
             return hull[-1]
@@ -177,8 +195,7 @@ class LayerSearch:
         """Try cheaper nets than the best one, a step apart, until some in a row miss: chance may have misled before."""
         misses = 0
         while misses < HOPELESS and self._may_run(reserved=self._reserved):
-            held = [allocation.price(net) for net in self._held if allocation.allows(net)]
-            most = min(held, default=0) * (1 - STEP * (misses + 1))
+            most = min(map(allocation.price, self._held_of(allocation)), default=0) * (1 - STEP * (misses + 1))
             cheaper = [net for net in nets if allocation.price(net) <= most]
             if not cheaper:
                 break

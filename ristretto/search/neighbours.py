@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
+from ristretto.net import Part
 from ristretto.search.allocation import Allocation
 from ristretto.search.mode import LADDER
-from ristretto.search.sites import Assignment
+from ristretto.search.sites import Assignment, Site
 
 LEAST_SAVING = 1e-3
 """What a net must save, as a share of the cost, to be worth a trial."""
@@ -15,16 +17,22 @@ GIVEN_BACK = 8
 """Sites that may take a bit for one that is saved: those where it helps most for what it costs."""
 
 
-def with_one_width(allocation: Allocation) -> list[Assignment]:
+def with_one_width(allocation: Allocation, choices: Mapping[Part, Sequence[int]] | None = None) -> list[Assignment]:
     """Give the nets with one width for each part that have the least distortion for their cost, from cheap to dear.
 
-    The widths are those of the ladder that a search of parts walks down; a site without a choice keeps its own.
+    Parameters
+    ----------
+    allocation : Allocation
+        A site without a choice keeps its width.
+    choices : mapping of Part to widths, or None
+        By default the widths of the ladder that a search of parts walks down.
     """
     free = [site for site in allocation.sites if len(site.widths) > 1]
-    rungs = [rung for rung in LADDER if all(rung in site.widths for site in free)]
     parts = list(dict.fromkeys(site.part for site in free))
+    allowed = {part: set.intersection(*(set(site.widths) for site in free if site.part is part)) for part in parts}
+    rungs = [[width for width in (choices or {}).get(part, LADDER) if width in allowed[part]] for part in parts]
     nets = []
-    for choice in product(rungs, repeat=len(parts)):
+    for choice in product(*rungs):
         chosen = dict(zip(parts, choice, strict=True))
         net = tuple(chosen[site.part] if len(site.widths) > 1 else site.widths[0] for site in allocation.sites)
         nets.append((allocation.price(net), allocation.distortion(net), net))
@@ -33,6 +41,24 @@ def with_one_width(allocation: Allocation) -> list[Assignment]:
         if not found or distortion < allocation.distortion(found[-1]):
             found.append(net)
     return found
+
+
+def down_to_the_next_rung(sites: Sequence[Site], net: Assignment) -> dict[Part, range]:
+    """Give, for each part of a net with one width for each part, its width and all above the ladder's next rung."""
+    found = {}
+    for site, width in zip(sites, net, strict=True):
+        if len(site.widths) > 1:
+            below = max((rung for rung in LADDER if rung < width), default=0)
+            found[site.part] = range(below + 1, width + 1)
+    return found
+
+
+def a_bit_narrower(sites: Sequence[Site], net: Assignment) -> list[Site]:
+    """Give the sites with a choice between a net's width and one bit less, where they may have less."""
+    return [
+        replace(site, widths=tuple(each for each in (width - 1, width) if each in site.widths))
+        for site, width in zip(sites, net, strict=True)
+    ]
 
 
 def narrower(allocation: Allocation, net: Assignment) -> Iterator[Assignment]:

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from ristretto.search import COSTS
 from ristretto.search.allocation import Allocation
 from ristretto.search.cost import Cost, StoredBits
-from ristretto.search.neighbours import LEAST_SAVING, narrower, with_one_width
+from ristretto.search.neighbours import (
+    LEAST_SAVING,
+    a_bit_narrower,
+    down_to_the_next_rung,
+    narrower,
+    with_one_width,
+)
 from ristretto.search.sites import Assignment, Bounds, Kept, find_sites
 from ristretto.search.workload import Workload
 from tests.search.layer_nets import SHAPES, small_net
@@ -86,6 +92,39 @@ def test_nets_of_one_width_are_the_best_of_their_kind(cost: Cost, seed: int) -> 
         )
     prices = [choice.price(net) for net in found]
     assert prices == sorted(prices)
+
+
+def test_between_two_rungs_every_width_is_a_choice() -> None:
+    choice = allocation(COSTS["weight_bits"], 1, Bounds(2, 16), keep={"conv2": Kept(3, 5)})
+    rungs = down_to_the_next_rung(choice.sites, (8, 3, 4, 16, 5, 5, 16))
+    assert {part.value: list(widths) for part, widths in rungs.items()} == {
+        "conv_params": [5, 6, 7, 8],
+        "fc_params": [3, 4],
+        "activations": list(range(9, 17)),
+    }
+    found = with_one_width(choice, rungs)
+    for conv, _, fc, outputs, five, also, last in found:
+        assert conv in range(5, 9)
+        assert fc in (3, 4)
+        assert outputs == last
+        assert 9 <= last <= 16
+        assert five == also == 5
+    prices = [choice.price(net) for net in found]
+    assert prices == sorted(prices)
+    assert len(found) > 3
+
+
+def test_below_the_last_rung_there_is_nothing() -> None:
+    choice = allocation(COSTS["weight_bits"], 1, Bounds(1, 16))
+    rungs = down_to_the_next_rung(choice.sites, (1,) * 7)
+    assert {tuple(widths) for widths in rungs.values()} == {(1,)}
+
+
+def test_a_bit_narrower_stays_within_the_bounds() -> None:
+    choice = allocation(COSTS["weight_bits"], 1, Bounds(4, 16), keep={"conv2": Kept(3, 5)})
+    found = a_bit_narrower(choice.sites, (8, 3, 4, 16, 5, 5, 9))
+    assert [site.widths for site in found] == [(7, 8), (3,), (4,), (15, 16), (5,), (5,), (8, 9)]
+    assert [site.places for site in found] == [site.places for site in choice.sites]
 
 
 @given(st.sampled_from(ALL_COSTS), st.integers(0, 10_000))

@@ -199,6 +199,17 @@ def test_sensitivities_that_mislead_still_leave_the_best_net_of_parts() -> None:
     assert made.run()[:3] in parts
 
 
+def test_sensitivities_that_mislead_still_leave_narrower_nets_of_one_width() -> None:
+    """Nets hold whose weights all have 6 bits or more, or one of which, conv2's, has 5: no sensitivity says so."""
+    made = MadeUp(1)
+    made.lost = (
+        lambda net: (  # type: ignore[method-assign]
+            0.0 if min(net[:3]) >= 6 or (net[1] == 5 and min(net[0], net[2]) >= 6) else 9.0
+        )
+    )
+    assert made.run()[:3] == (6, 5, 6)
+
+
 def test_what_the_cost_leaves_open_takes_few_bits_too() -> None:
     made = MadeUp(5, Bounds(1, 16))
     chosen = made.run()
