@@ -2,68 +2,82 @@
 
 from __future__ import annotations
 
+from bits import NETS
 from page import shared_models, table, write_block
 
 from ristretto import api
 from ristretto.net import Part
 from ristretto.search import COSTS, SearchResult
-from ristretto.search.layered import Layered
+from ristretto.search.refine import Techniques
 
-NETS = {"cifar10_full": 100, "squeezenet_v1.0": 20}
-"""Iterations: the whole of each net's test data."""
-SHOWN = ("weight_bits", "activation_bits", "bit_operations", "energy")
+MARGIN = 1.0
+"""Points."""
+REFINED = Techniques()
+ROWS = (
+    ("CIFAR-10 full", "weight_bits", None),
+    ("CIFAR-10 full", "energy", None),
+    ("SqueezeNet", "weight_bits", None),
+    ("SqueezeNet", "weight_bits", REFINED),
+)
+"""A net, what its layers' widths are to save, and what may be done to its weights."""
 
 
-def search(name: str, granularity: str, minimize: str | None = None) -> SearchResult:
-    """Search one net; all of its test data decide and report."""
-    folder = shared_models() / name
+def search(name: str, minimize: str | None, techniques: Techniques | None) -> SearchResult:
+    """Search one net: by layers for a cost, by parts without one. Half of its pictures decide, the others report."""
+    case, models = NETS[name], shared_models()
     return api.quantize(
-        folder / "train_val.prototxt",
-        folder / f"{name}.caffemodel",
-        error_margin=1,
-        iterations=NETS[name],
-        report_split=0,
-        granularity=granularity,
+        models / case.folder / "train_val.prototxt",
+        models / case.folder / f"{case.weights}.caffemodel",
+        calibration_data=None if case.calibration_data is None else models / case.calibration_data,
+        preparation=case.preparation,
+        calibration_batches=case.calibration_batches,
+        skip=case.skip,
+        iterations=case.iterations,
+        error_margin=MARGIN,
+        granularity="part" if minimize is None else "layer",
         minimize=minimize,
+        refine=techniques,
     ).result
 
 
-def row(name: str, how: str, found: SearchResult, layered: Layered, parts: SearchResult) -> list[str]:
-    """Give a line of the table."""
-    costs = [COSTS[cost].total(layered.workload, found.widths) for cost in SHOWN]
-    minimized = COSTS[found.layered.cost.name if found.layered else SHOWN[0]]
-    own, theirs = (minimized.total(layered.workload, result.widths) for result in (found, parts))
-    ran = "" if found.layered is None else f"{100 * found.layered.effort.share:.1f} %"
+def points_lost(found: SearchResult) -> list[str]:
+    """Give what was lost on the pictures that decided, and on those that report."""
+    decided = found.decided.baseline.value - found.decided.score.value
+    return [f"{100 * lost:.2f}" for lost in (decided, found.baseline.value - found.score.value)]
+
+
+def rows(name: str, minimize: str, techniques: Techniques | None) -> list[list[str]]:
+    """Give two lines of the table: parts, then layers."""
+    parts, layers = search(name, None, techniques), search(name, minimize, techniques)
+    layered = layers.layered
+    assert layered is not None
+    cost = COSTS[minimize]
+    ours, theirs = (cost.total(layered.workload, found.widths) for found in (layers, parts))
+    weights = "refined" if techniques else "as they are"
+    widths = " / ".join(str(parts.bits[part]) for part in Part if part in parts.bits)
+    effort = layered.effort
+    ran = f"{effort.spent:.1f} of {effort.naive}, {100 * effort.share:.1f} %"
     return [
-        name,
-        how,
-        *(f"{cost:,.0f}" for cost in costs),
-        "" if found.layered is None else f"{100 * (1 - own / theirs):.1f} %",
-        f"{100 * (found.baseline.value - found.score.value):.2f}",
-        ran,
+        [name, weights, f"parts: {widths}", minimize, f"{theirs:,.0f} {cost.unit}", "", *points_lost(parts), ""],
+        [name, weights, "layers", minimize, f"{ours:,.0f} {cost.unit}", f"{100 * (1 - ours / theirs):.1f} %"]
+        + [*points_lost(layers), ran],
     ]
 
 
 def main() -> None:
     """Search each net by parts and by layers."""
-    rows = []
-    for name in NETS:
-        parts = search(name, "part")
-        layers = {cost: search(name, "layer", cost) for cost in ("weight_bits", "energy")}
-        layered = layers["weight_bits"].layered
-        assert layered is not None
-        widths = " / ".join(str(parts.bits[part]) for part in Part if part in parts.bits)
-        rows.append(row(name, f"parts: {widths}", parts, layered, parts))
-        rows += [row(name, f"layers, least {cost}", found, layered, parts) for cost, found in layers.items()]
     head = [
         "net",
+        "weights",
         "widths",
-        *(cost.replace("_", " ") for cost in SHOWN),
+        "cost",
+        "of the result",
         "saved",
-        "points lost",
-        "run of a naive search",
+        "points lost, deciding half",
+        "reporting half",
     ]
-    write_block("layers", table(head, rows))
+    head.append("evaluations, of a naive search")
+    write_block("layers", table(head, [line for case in ROWS for line in rows(*case)]))
 
 
 if __name__ == "__main__":
