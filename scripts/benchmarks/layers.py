@@ -57,10 +57,10 @@ def rows(name: str, minimize: str, techniques: Techniques | None) -> list[list[s
     widths = " / ".join(str(parts.bits[part]) for part in Part if part in parts.bits)
     effort = layered.effort
     ran = f"{effort.spent:.1f} of {effort.naive}, {100 * effort.share:.1f} %"
+    start, saved = [name, weights], f"{100 * (1 - ours / theirs):.1f} %"
     return [
-        [name, weights, f"parts: {widths}", minimize, f"{theirs:,.0f} {cost.unit}", "", *points_lost(parts), ""],
-        [name, weights, "layers", minimize, f"{ours:,.0f} {cost.unit}", f"{100 * (1 - ours / theirs):.1f} %"]
-        + [*points_lost(layers), ran],
+        [*start, f"parts: {widths}", minimize, f"{theirs:,.0f} {cost.unit}", "", *points_lost(parts), ""],
+        [*start, "layers", minimize, f"{ours:,.0f} {cost.unit}", saved, *points_lost(layers), ran],
     ]
 
 
