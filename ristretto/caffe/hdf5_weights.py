@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 from ristretto.caffe.binary_file import printable
-from ristretto.caffe.blob import DAMAGED, MOST_AXES, Blob, refuse_nonfinite
-from ristretto.errors import CaffemodelError
+from ristretto.caffe.blob import DAMAGED, Blob
+from ristretto.caffe.hdf5_file import encoded, member, opened, read_dataset, write_dataset
+from ristretto.errors import CaffemodelError, ModelError
+from ristretto.net import Net
 
 DEEPEST = 32
 """Groups in groups: a layer's name may hold slashes, each of which is a group."""
-
-MOST_PACKED = 1100
-"""Numbers' bytes for one byte in the file; deflate, the only compression that h5py brings, reaches 1032."""
 
 
 def read_hdf5(path: str | Path) -> dict[str, tuple[Blob, ...]]:
@@ -41,29 +38,21 @@ def read_hdf5(path: str | Path) -> dict[str, tuple[Blob, ...]]:
     """
     layer = ""
     try:
-        # Without a lock: the file may lie on a medium that has none.
-        with h5py.File(path, "r", locking=False) as file:
-            data = _member(file, "data")
+        with opened(path) as file:
+            data = member(file, "data")
             if not isinstance(data, h5py.Group):
                 what = "a solverstate" if "history" in file else "without the group '/data'"
                 raise CaffemodelError(f"{path} is an HDF5 file {what}", hint="give the .caffemodel.h5")
             layers: dict[str, tuple[Blob, ...]] = {}
             for layer, members in _layers(data, "", frozenset()):
-                layers[layer] = tuple(_read_blob(item, index) for index, item in enumerate(_in_order(members)))
+                layers[layer] = tuple(
+                    read_dataset(item, f"weight blob {index}") for index, item in enumerate(_in_order(members))
+                )
             return layers
     except CaffemodelError as error:
         if error.message.startswith(str(path)):
             raise
         raise CaffemodelError(f"{error.message} in {path}", layer=printable(layer), hint=error.hint) from error
-    # What h5py raises for a damaged file depends on the place of the damage.
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, UnicodeError) as error:
-        message = f"{path} is an HDF5 file, truncated or corrupt: {printable(str(error))}"
-        raise CaffemodelError(message, hint=DAMAGED) from error
-
-
-def _member(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
-    """Give what a group holds under a name, unless that lies in another file or at the end of another path."""
-    return group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
 
 
 def _layers(group: h5py.Group, name: str, above: frozenset[int]) -> Iterator[tuple[str, dict[int, h5py.Dataset]]]:
@@ -73,12 +62,12 @@ def _layers(group: h5py.Group, name: str, above: frozenset[int]) -> Iterator[tup
         raise CaffemodelError("has groups that stand in themselves", hint=DAMAGED)
     blobs = {}
     for key in group:
-        member = _member(group, key)
+        found = member(group, key)
         full = f"{name}/{key}" if name else key
-        if isinstance(member, h5py.Group):
-            yield from _layers(member, full, above | {address})
-        elif isinstance(member, h5py.Dataset) and key.isdecimal() and key.isascii():
-            blobs[int(key)] = member
+        if isinstance(found, h5py.Group):
+            yield from _layers(found, full, above | {address})
+        elif isinstance(found, h5py.Dataset) and key.isdecimal() and key.isascii():
+            blobs[int(key)] = found
         else:
             raise CaffemodelError(
                 f"'/data/{printable(full)}' is no weight blob", hint="Caffe numbers the blobs of a layer from 0"
@@ -96,23 +85,41 @@ def _in_order(blobs: dict[int, h5py.Dataset]) -> list[h5py.Dataset]:
     return [blobs[index] for index in range(len(blobs))]
 
 
-def _read_blob(dataset: h5py.Dataset, index: int) -> Blob:
-    shape, kind = dataset.shape, dataset.dtype
-    if kind.kind not in "fiu" or shape is None:
-        raise CaffemodelError(f"weight blob {index} holds no numbers", hint=DAMAGED)
-    if len(shape) > MOST_AXES or min(shape, default=1) < 1:
-        raise CaffemodelError(f"weight blob {index} has an impossible shape", hint=DAMAGED)
-    if dataset.external or dataset.is_virtual:
-        raise CaffemodelError(f"weight blob {index} lies in another file", hint="copy the values into this one")
-    size, stored = math.prod(shape) * kind.itemsize, dataset.id.get_storage_size()
-    if size > MOST_PACKED * stored:
-        # Else a file of a few bytes could ask for any amount of memory.
-        raise CaffemodelError(f"weight blob {index} claims {size} bytes and has {stored}", hint=DAMAGED)
-    with np.errstate(over="ignore"):
-        blob = np.asarray(dataset[()]).astype(np.float32, copy=False).reshape(shape)
-    try:
-        refuse_nonfinite(blob.reshape(-1))
-    except CaffemodelError as error:
-        raise CaffemodelError(f"weight blob {index} {error.message}", hint=error.hint) from error
-    blob.flags.writeable = False
-    return blob
+def encode_hdf5(net: Net) -> bytes:
+    """Give a net's weights as a ``.caffemodel.h5``, the same bytes for the same net.
+
+    Parameters
+    ----------
+    net : Net
+        Its layers all have a group, those without weights too; of two with one name the last with weights counts. Of
+        weights that layers share each has its own copy: Caffe would write one, and reads both. Shapes are written as
+        they are, and Caffe wants those that it would make itself: (n,) for a bias, not (1, 1, 1, n).
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ModelError
+        When a layer's name cannot be that of a group.
+    """
+    layers: dict[str, tuple[Blob, ...]] = {}
+    for layer in net:
+        # Caffe looks for the names of groups in the group of the data alone.
+        if layer.name in ("", ".") or "/" in layer.name:
+            raise ModelError(
+                "HDF5 has no group of this name that Caffe would find",
+                layer=layer.name,
+                hint="rename the layer, or save the weights as .caffemodel",
+            )
+        layers[layer.name] = layer.blobs or layers.get(layer.name, ())
+
+    def fill(file: h5py.File) -> None:
+        data = file.create_group("data")
+        for name, blobs in layers.items():
+            group = data.create_group(name)
+            for index, blob in enumerate(blobs):
+                write_dataset(group, str(index), blob)
+
+    return encoded(fill)

@@ -16,7 +16,7 @@ from ristretto.caffe.unknown import Unknown
 from ristretto.caffe.upgrade import Upgraded, upgrade_net
 from ristretto.errors import FormatError, ModelError
 from ristretto.layers import LAYERS
-from ristretto.net import Fields, Layer, Net, Op, Phase, Rule
+from ristretto.net import Fields, Layer, Net, Op, ParamSpec, Phase, Rule
 
 OPS: Mapping[str, type[Op]] = {op.type: op for op in LAYERS} | {
     # An operation that inherits its quantized type is written as its parent, and read as it.
@@ -137,10 +137,16 @@ def _read_layer(fields: Fields, index: int) -> Layer:
         include=tuple(_read_rule(rule) for rule in fields.values["include"]),
         exclude=tuple(_read_rule(rule) for rule in fields.values["exclude"]),
         quant=quant,
-        shared=tuple(spec.text("name") for spec in fields.values["param"] if spec.text("name")),
+        params=tuple(_read_param(spec) for spec in fields.values["param"]),
         fillers=op.parse_fillers(fields),
+        loss_weights=fields.numbers("loss_weight"),
+        propagate_down=tuple(fields.values["propagate_down"]),
         source=index,
     )
+
+
+def _read_param(spec: Fields) -> ParamSpec:
+    return ParamSpec(spec.text("name"), spec.number("lr_mult"), spec.number("decay_mult"))
 
 
 def _read_rule(rule: Fields) -> Rule:

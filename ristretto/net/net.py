@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ristretto.errors import ModelError, in_layer
 from ristretto.net.filler import Filler
 from ristretto.net.op import MOST_WEIGHTS, Op, Shape, check_size, check_walk
+from ristretto.net.param import ParamSpec
 from ristretto.net.phase import NetState, Phase, Rule
 from ristretto.net.quant import LayerQuant
 
@@ -34,10 +35,16 @@ class Layer:
         When the layer takes part.
     quant : LayerQuant or None
         The formats of a quantized layer.
-    shared : tuple of str
-        The names under which it shares weights with other layers (``param { name: "..." }``).
+    params : tuple of ParamSpec
+        How its weights are trained and shared, in blob order, as far as the prototxt says it; see `param`.
     fillers : tuple of Filler
         How new weights are made, in blob order (see `Op.parse_fillers`).
+    loss_weights : tuple of float
+        For each top its factor in the sum that training minimizes; empty where the prototxt is silent (see
+        `loss_weight`).
+    propagate_down : tuple of bool
+        For each bottom whether gradients go on through it; empty where the prototxt leaves it to Caffe, that is to
+        where trained weights are.
     source : int
         Where the layer stands in its prototxt, counted from 0; -1 for one that no prototxt holds.
     """
@@ -50,14 +57,31 @@ class Layer:
     include: tuple[Rule, ...] = ()
     exclude: tuple[Rule, ...] = ()
     quant: LayerQuant | None = None
-    shared: tuple[str, ...] = ()
+    params: tuple[ParamSpec, ...] = ()
     fillers: tuple[Filler, ...] = ()
+    loss_weights: tuple[float, ...] = ()
+    propagate_down: tuple[bool, ...] = ()
     source: int = -1
 
     @property
     def type(self) -> str:
         """The type that a prototxt gives this layer."""
         return self.op.quantized_type if self.quant else self.op.type
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """The names under which it shares weights with other layers (``param { name: "..." }``)."""
+        return tuple(spec.name for spec in self.params if spec.name)
+
+    def param(self, blob: int) -> ParamSpec:
+        """Say how a weight blob is trained; by Caffe's defaults where the prototxt has no ``param`` block for it."""
+        return self.params[blob] if blob < len(self.params) else ParamSpec(lr_mult=float(self.op.learns))
+
+    def loss_weight(self, top: int) -> float:
+        """Give a top's factor in the sum that training minimizes: as written, else 1 for a loss and 0 for the rest."""
+        if self.loss_weights:
+            return self.loss_weights[top]
+        return float(top == 0 and self.op.higher_is_better is False)
 
     def takes_part(self, state: NetState) -> bool:
         """Whether the layer is in the net of a state (Caffe's ``FilterNet``).
@@ -108,7 +132,8 @@ class Net:
         ------
         ModelError
             When a layer cannot be run, when one reads a blob that no layer before it makes, when two layers write one
-            blob, when two layers share a name, or when one has more or fewer blobs than its type takes.
+            blob, when two layers share a name, or when one has more or fewer blobs than its type takes, or than it
+            has settings for.
         """
         state = NetState(phase, level, frozenset(stages))
         layers = tuple(_in_phase(layer, phase) for layer in self.layers if layer.takes_part(state))
@@ -129,6 +154,7 @@ class Net:
                 raise ModelError(f"{layer.type} reads {wanted} blobs, not {len(layer.bottoms)}", layer=layer.name)
             if len(layer.tops) < layer.op.fewest_tops:
                 raise ModelError(f"{layer.type} without a top", layer=layer.name, hint="name the blob that it makes")
+            _check_counts(layer)
             for bottom in layer.bottoms:
                 if bottom not in made:
                     raise ModelError(
@@ -274,6 +300,19 @@ class Net:
                         hint="does the caffemodel belong to this prototxt?",
                     )
         return tops
+
+
+def _check_counts(layer: Layer) -> None:
+    """Raise a ModelError for settings that stand once for each top or bottom, or not at all, and do neither."""
+    # A loss without a top has one all the same.
+    for name, given, wanted, of in (
+        ("loss_weight", len(layer.loss_weights), max(len(layer.tops), 1), "top"),
+        ("propagate_down", len(layer.propagate_down), len(layer.bottoms), "bottom"),
+    ):
+        if given not in (0, wanted):
+            raise ModelError(
+                f"{name} stands {given} times", layer=layer.name, hint=f"write it once for each {of}, or not at all"
+            )
 
 
 def _in_phase(layer: Layer, phase: Phase) -> Layer:

@@ -6,6 +6,7 @@ import fcntl
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ristretto.caffe.caffemodel import read_weights
-from ristretto.caffe.hdf5_weights import DEEPEST, read_hdf5
+from ristretto.caffe.hdf5_weights import DEEPEST, encode_hdf5, read_hdf5
 from ristretto.caffe.reader import load_weights, read_model
 from ristretto.caffe.schema import message_class
 from ristretto.caffe.upgrade_file import upgrade_file
-from ristretto.errors import CaffemodelError, RistrettoError
+from ristretto.errors import CaffemodelError, ModelError, RistrettoError
+from ristretto.layers.inner_product import InnerProduct
+from ristretto.net import Layer, Net, ParamSpec
 
 CONV = np.arange(18, dtype=np.float32).reshape(2, 1, 3, 3) / 8
 BIAS = np.float32([0.5, -0.25])
@@ -181,3 +184,50 @@ def test_a_damaged_file_is_a_plain_error(edits: list[tuple[int, int]], cut: int)
             read_weights(path)
         except RistrettoError as error:
             assert "\n" not in error.message
+
+
+def layer(name: str, *blobs: np.ndarray, **settings: Any) -> Layer:
+    return Layer(name, InnerProduct(2), blobs=blobs, **settings)
+
+
+def test_what_is_written_is_as_caffe_has_it(tmp_path: Path) -> None:
+    data = encode_hdf5(Net("n", (layer("conv", CONV, BIAS), layer("relu"), layer("fc", np.float32(3)))))
+    (tmp_path / "net.caffemodel.h5").write_bytes(data)
+    with h5py.File(tmp_path / "net.caffemodel.h5") as file:
+        assert list(file) == ["data"]
+        assert set(file["data"]) == {"conv", "relu", "fc"}
+        assert (list(file["data/conv"]), list(file["data/relu"])) == (["0", "1"], [])
+        assert (file["data/conv/0"].dtype, file["data/conv/0"][()].tolist()) == (np.float32, CONV.tolist())
+        assert (file["data/fc/0"].shape, file["data/fc/0"][()]) == ((), 3)
+    found = read_weights(tmp_path / "net.caffemodel.h5").layers
+    assert {name: [blob.tolist() for blob in blobs] for name, blobs in found.items()} == {
+        "conv": [CONV.tolist(), BIAS.tolist()],
+        "fc": [3],
+    }
+
+
+def test_shared_weights_are_written_for_each_layer(tmp_path: Path) -> None:
+    params = (ParamSpec("w"),)
+    net = Net("n", (layer("one", CONV, BIAS, params=params), layer("two", CONV, 2 * BIAS, params=params)))
+    (tmp_path / "h5").write_bytes(encode_hdf5(net))
+    found = read_weights(tmp_path / "h5").layers
+    assert [blob.tolist() for blob in found["two"]] == [CONV.tolist(), (2 * BIAS).tolist()]
+
+
+def test_of_two_layers_with_one_name_the_last_with_weights_is_written(tmp_path: Path) -> None:
+    net = Net("n", (layer("fc", CONV), layer("fc", BIAS), layer("fc")))
+    (tmp_path / "h5").write_bytes(encode_hdf5(net))
+    assert [blob.tolist() for blob in read_weights(tmp_path / "h5").layers["fc"]] == [BIAS.tolist()]
+
+
+@pytest.mark.parametrize("name", ["3a/1x1", "", "."])
+def test_names_that_caffe_would_not_find_are_refused(name: str) -> None:
+    with pytest.raises(ModelError, match="no group of this name") as caught:
+        encode_hdf5(Net("n", (layer(name, BIAS),)))
+    assert caught.value.layer == name
+    assert caught.value.hint
+
+
+def test_the_same_net_gives_the_same_bytes() -> None:
+    net = Net("n", (layer("conv", CONV, BIAS),))
+    assert encode_hdf5(net) == encode_hdf5(net)

@@ -47,7 +47,8 @@ def read(tmp_path: Path) -> Reader:
 def plain(layer: Layer) -> tuple[Any, ...]:
     """All of a layer that a prototxt says."""
     rules = (layer.include, layer.exclude)
-    return (layer.name, layer.op, layer.bottoms, layer.tops, rules, layer.quant, layer.source)
+    training = (layer.params, layer.fillers, layer.loss_weights, layer.propagate_down)
+    return (layer.name, layer.op, layer.bottoms, layer.tops, rules, layer.quant, training, layer.source)
 
 
 def same(one: Net, other: Net) -> bool:

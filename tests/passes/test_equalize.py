@@ -35,7 +35,7 @@ from ristretto.layers import (
     Softmax,
     Split,
 )
-from ristretto.net import Layer, LayerQuant, Net, Op, Phase, Rule, Shape
+from ristretto.net import Layer, LayerQuant, Net, Op, ParamSpec, Phase, Rule, Shape
 from ristretto.passes import Equalize, FoldBatchNorm
 
 IN = (2, 4, 9, 9)
@@ -257,12 +257,12 @@ BLOCKED = {
     "rows of another axis": chain(Convolution(6, (3, 3)), ReLU(), InnerProduct(3, axis=2)),
     "another axis joined": chain(Convolution(6, (3, 3)), Concat(axis=2), Convolution(5, (1, 1))),
     "shared weights": plus(
-        with_layer(PLAIN, "l0", shared=("w",)),
-        Layer("twin", Convolution(6, (3, 3)), ("data",), ("twin",), blobs=PLAIN["l0"].blobs, shared=("w",)),
+        with_layer(PLAIN, "l0", params=(ParamSpec("w"),)),
+        Layer("twin", Convolution(6, (3, 3)), ("data",), ("twin",), blobs=PLAIN["l0"].blobs, params=(ParamSpec("w"),)),
     ),
     "a reader's shared weights": plus(
-        with_layer(PLAIN, "l2", shared=("w",)),
-        Layer("twin", Convolution(6, (1, 1)), ("t1",), ("twin",), blobs=PLAIN["l2"].blobs, shared=("w",)),
+        with_layer(PLAIN, "l2", params=(ParamSpec("w"),)),
+        Layer("twin", Convolution(6, (1, 1)), ("t1",), ("twin",), blobs=PLAIN["l2"].blobs, params=(ParamSpec("w"),)),
     ),
     "a writer with a format": with_layer(PLAIN, "l0", quant=LayerQuant(EIGHT, EIGHT, EIGHT)),
     "a reader with a format": with_layer(PLAIN, "l2", quant=LayerQuant(EIGHT, EIGHT, EIGHT)),

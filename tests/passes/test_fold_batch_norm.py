@@ -17,7 +17,7 @@ from ristretto.execute import FloatExecutor
 from ristretto.formats import FixedPoint
 from ristretto.layers import BatchNorm, Bias, Convolution, Deconvolution, Eltwise, InnerProduct, Input, ReLU, Scale
 from ristretto.layers.coverage import Coverage
-from ristretto.net import Layer, LayerQuant, Net, Op, Phase, Rule
+from ristretto.net import Layer, LayerQuant, Net, Op, ParamSpec, Phase, Rule
 from ristretto.passes import FoldBatchNorm
 
 IN = (2, 4, 5, 5)
@@ -198,9 +198,9 @@ LEFT: dict[str, tuple[Sequence[Layer], dict[str, tuple[str, ...]]]] = {
     ),
     "shared weights": (
         [
-            conv(shared=("w",)),
+            conv(params=(ParamSpec("w"),)),
             norm(),
-            replace(conv(shared=("w",)), name="twin", tops=("twin",)),
+            replace(conv(params=(ParamSpec("w"),)), name="twin", tops=("twin",)),
         ],
         {"the layer before it shares its weights": ("bn",)},
     ),
