@@ -152,4 +152,4 @@ def open_transformer(transform: Transform, phase: Phase, find: Callable[[str], P
         When the mean file is missing or damaged, or settings exclude each other.
     """
     mean = read_mean(find(transform.mean_file)) if transform.mean_file else None
-    return Transformer(transform, phase, mean)
+    return Transformer(transform, phase, mean, seed=transform.seed)

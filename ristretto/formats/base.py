@@ -111,6 +111,41 @@ class Format(ABC):
         """Whether a word is as wide as a float32: the fork's way to leave a place in float."""
         return self.bits >= FLOAT_BITS
 
+    @abstractmethod
+    def rounded(self, xp: Any, x: Any, noise: Any = None) -> Any:
+        """Give what `trim` gives, computed by the operations of an array library, on whatever device it works.
+
+        Parameters
+        ----------
+        xp : module
+            numpy or torch.
+        x : float32 or float64 array of that library, real units
+            Infinities saturate; NaN stays NaN.
+        noise : array of that library or None
+            Numbers of [0, 1), in the shape and type of `x`, by which it is rounded up or down at random, as the
+            fork's STOCHASTIC does: codes of fixed point, mantissas and logarithms become ``floor(value + noise)``.
+            None rounds to the nearest number, as `trim` does.
+
+        Returns
+        -------
+        array of that library, shape and type of `x`, real units
+        """
+
+    @property
+    def range_exponent(self) -> int | None:
+        """The power of two at which the range ends, where it can be moved without a change of width; else None."""
+        return None
+
+    def with_range(self, exponent: int) -> Format:
+        """Give the format of this width whose range ends at ``2**exponent``; for those with a `range_exponent`.
+
+        Raises
+        ------
+        FormatError
+            When the width alone decides on the range, or no format has this one.
+        """
+        raise FormatError(f"{self.name} has no radix point to move", hint="its width decides on its range")
+
     def trims_activations(self, arithmetic: Arithmetic) -> bool:
         """Whether a layer whose weights have this format trims its input and output."""
         return True
@@ -120,3 +155,26 @@ class Format(ABC):
         """Raise a FormatError when a number is NaN."""
         if np.isnan(x).any():
             raise FormatError("NaN has no code", hint="which layer computes it? are weights and data finite?")
+
+
+def whole(xp: Any, x: Any, noise: Any = None) -> Any:
+    """Round to whole numbers: halves away from zero, or by chance.
+
+    Parameters
+    ----------
+    xp : module
+        numpy or torch.
+    x : float array of that library, finite
+    noise : array of that library or None
+        Numbers of [0, 1): ``floor(x + noise)``. None rounds to the nearest.
+
+    Returns
+    -------
+    array of that library, shape and type of `x`
+        Without the error that a half or the noise, added to a large number, would bring in: rests are exact.
+    """
+    if noise is None:
+        near = xp.trunc(x)
+        return near + xp.trunc(2 * (x - near))
+    low = xp.floor(x)
+    return low + xp.floor(x - low + noise)

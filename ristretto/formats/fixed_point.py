@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from ristretto.errors import FormatError
-from ristretto.formats.base import EXACT, Arithmetic, CodeArray, FloatArray, Format
+from ristretto.formats.base import EXACT, Arithmetic, CodeArray, FloatArray, Format, whole
 from ristretto.kernels import trim as kernel
 
 MAX_FRACTION = 96
@@ -190,6 +191,21 @@ class FixedPoint(Format):
             Codes of more than 25 bits are rounded to float32.
         """
         return codes.astype(np.float32) * np.float32(math.ldexp(1.0, -self.fl))
+
+    def rounded(self, xp: Any, x: Any, noise: Any = None) -> Any:
+        """Clip, scale, round, scale back; see `Format.rounded`."""
+        codes = whole(xp, xp.clip(x, self.low, self.high) * math.ldexp(1.0, self.fl), noise)
+        # The zero has no sign, as among the codes.
+        return codes * math.ldexp(1.0, -self.fl) + 0.0
+
+    @property
+    def range_exponent(self) -> int:
+        """The integer length less its sign: the smallest number is ``-2**range_exponent``."""
+        return self.il - 1
+
+    def with_range(self, exponent: int) -> FixedPoint:
+        """Give the format of this width whose smallest number is ``-2**exponent``."""
+        return replace(self, fl=self.bw - 1 - exponent)
 
     def describe(self) -> str:
         """Give ``bw.fl``: the width, then the fractional length."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ristretto.errors import FormatError
-from ristretto.formats.base import EXACT, Arithmetic, CodeArray, FloatArray, Format
+from ristretto.formats.base import EXACT, Arithmetic, CodeArray, FloatArray, Format, whole
 from ristretto.kernels import minifloat as kernel
 
 MOST_BITS = {"exp_bits": 8, "mant_bits": 23}
@@ -145,6 +146,25 @@ class MiniFloat(Format):
         out = np.empty(codes.shape, np.float32)
         kernel.decode_minifloat(np.ravel(codes), out.reshape(-1), self.mant_bits, self.exp_bits)
         return out
+
+    def rounded(self, xp: Any, x: Any, noise: Any = None) -> Any:
+        """Round the mantissa; see `Format.rounded`.
+
+        What is smaller than the smallest number becomes 0 in either case, as in the fork.
+        """
+        size, most = xp.abs(x), float(xp.finfo(x.dtype).max)
+        low = math.ldexp(1.0, -self.bias)
+        # Eight bits of exponent reach one power of two further than float32.
+        high = self.high if self.high <= most else math.inf
+        inside = xp.clip(size, low, min(high, most))
+        significand = 2 * xp.frexp(inside)[0]
+        steps = 1 << self.mant_bits
+        mantissa = whole(xp, (significand - 1) * steps, noise)
+        # The quotient is a power of two and exact; no library's own power function is needed.
+        value = (1 + mantissa / steps) * (inside / significand)
+        value = xp.where((size >= high) | (value > high), 0 * inside + high, value)
+        value = xp.where(size < low, 0 * inside, value)
+        return xp.where(x < 0, -value, value) + 0.0
 
     def describe(self) -> str:
         """Give ``eXmY``: exponent and mantissa bits."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from ristretto.kernels import minifloat as kernel
 
 WIDEST_EXPONENT = 126
 """Powers of two beyond this, either way, are no normal numbers of float32."""
+HALF_OCTAVES = {32: float(np.nextafter(np.float32(kernel.HALF_OCTAVE), np.float32(1))), 64: kernel.HALF_OCTAVE}
+"""The least number of so many bits that does not lie below the root of one half; float32's nearest one does."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,21 @@ class PowerOfTwo(Format):
         """
         signs = np.sign(codes).astype(np.float32)
         return np.asarray(np.ldexp(signs, np.abs(codes).astype(np.int32) - 1 + self.exp_min), np.float32)
+
+    def rounded(self, xp: Any, x: Any, noise: Any = None) -> Any:
+        """Round the logarithm; see `Format.rounded`."""
+        # Within the ends from the start: there is no zero then, and none is needed.
+        inside = xp.clip(xp.abs(x), math.ldexp(1.0, self.exp_min), self.high)
+        fraction = xp.frexp(inside)[0]
+        below = inside / (2 * fraction)
+        up = (
+            xp.log2(2 * fraction) + noise >= 1
+            if noise is not None
+            else fraction >= HALF_OCTAVES[xp.finfo(x.dtype).bits]
+        )
+        value = xp.where(up, 2 * below, below)
+        value = xp.clip(value, math.ldexp(1.0, self.exp_min), self.high)
+        return xp.where(x < 0, -value, value)
 
     def describe(self) -> str:
         """Give ``±2^min..max``: the exponents."""

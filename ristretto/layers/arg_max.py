@@ -69,6 +69,9 @@ class ArgMax(Op):
         chosen = values if self.out_max_val else order.astype(x.dtype)
         return (np.moveaxis(chosen, -1, self.axis),)
 
+    def training_form(self, bottoms: Sequence[Shape]) -> None:
+        """Give none: an index has no gradient."""
+
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a TopK over the reversed axis, since that takes the earlier one of equal numbers."""
         bottom = bottoms[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -28,16 +29,18 @@ class BatchNorm(Op):
 
     type = "BatchNorm"
     is_affine = True
+    learns = False
 
     eps: float = 1e-5
     use_global_stats: bool | None = None
+    moving_average_fraction: float = 0.999
 
     @classmethod
     def parse(cls, fields: Fields) -> BatchNorm:
         """Read ``batch_norm_param``."""
         param = fields.message("batch_norm_param")
         stated = param.flag("use_global_stats") if param.has("use_global_stats") else None
-        return cls(eps=param.number("eps"), use_global_stats=stated)
+        return cls(param.number("eps"), stated, param.number("moving_average_fraction"))
 
     @classmethod
     def parse_fillers(cls, fields: Fields) -> tuple[Filler, ...]:
@@ -119,4 +122,34 @@ class BatchNorm(Op):
             OnnxNode("Mul", ("w0", "factor"), ("mean",)),
             OnnxNode("Mul", ("w1", "factor"), ("variance",)),
             OnnxNode("BatchNormalization", inputs, ("t0",), {"epsilon": self.eps}, {"ones": ones, "zeros": 0 * ones}),
+        )
+
+    def training_form(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
+        """Give the stored statistics' form, or that of the batch's own, which are added to the decaying sums.
+
+        What is stored is the unbiased variance; the batch itself is divided by the root of the biased one.
+        """
+        if self.use_global_stats is not False:
+            return self.onnx(bottoms)
+        channels = bottoms[0][1]
+        count = math.prod(bottoms[0]) // channels
+        numbers = {
+            "ones": np.ones(channels, np.float32),
+            "zeros": np.zeros(channels, np.float32),
+            "fraction": np.array(self.moving_average_fraction, np.float32),
+            "correction": np.array(count / (count - 1) if count > 1 else 1, np.float32),
+            "one": np.array(1, np.float32),
+        }
+        inputs = ("b0", "ones", "zeros", "zeros", "ones")
+        # A momentum of 0 makes the last two outputs the batch's own mean and variance.
+        settings = {"epsilon": self.eps, "momentum": 0.0, "training_mode": 1}
+        return (
+            OnnxNode("BatchNormalization", inputs, ("t0", "mean", "variance"), settings, numbers),
+            OnnxNode("Mul", ("w0", "fraction"), ("means",)),
+            OnnxNode("Add", ("means", "mean"), ("w0",)),
+            OnnxNode("Mul", ("variance", "correction"), ("unbiased",)),
+            OnnxNode("Mul", ("w1", "fraction"), ("variances",)),
+            OnnxNode("Add", ("variances", "unbiased"), ("w1",)),
+            OnnxNode("Mul", ("w2", "fraction"), ("weight",)),
+            OnnxNode("Add", ("weight", "one"), ("w2",)),
         )

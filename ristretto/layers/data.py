@@ -18,7 +18,8 @@ LEGACY_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 class Transform:
     """Caffe's ``transform_param``: what is done to each picture, in real units.
 
-    The order is Caffe's: subtract the mean, crop, mirror, multiply by `scale`.
+    The order is Caffe's: subtract the mean, crop, mirror, multiply by `scale`. `seed` is that of random crops and
+    mirrors; no prototxt says it.
     """
 
     scale: float = 1.0
@@ -28,6 +29,7 @@ class Transform:
     mean_value: tuple[float, ...] = ()
     force_color: bool = False
     force_gray: bool = False
+    seed: int = 0
 
     @classmethod
     def parse(cls, fields: Fields) -> Transform:
@@ -96,3 +98,7 @@ class Data(Op):
             rand_skip=data.integer("rand_skip"),
             transform=transform,
         )
+
+    def seeded(self, seed: int) -> Data:
+        """Draw crops and mirrors from a seed."""
+        return replace(self, transform=replace(self.transform, seed=seed))

@@ -18,8 +18,8 @@ from ristretto.net.phase import Phase
 class Dropout(Op):
     """Passes its bottom on; in the TRAIN phase scaled by ``1 / (1 - dropout_ratio)``.
 
-    The random mask of training is left out on purpose: only ranges are measured in that phase here, and the largest
-    number that training lets through is the scaled one.
+    The random mask of training is left out of `forward` on purpose: it serves to measure ranges in that phase, and the
+    largest number that training lets through is the scaled one. `training_form` has the mask.
     """
 
     type = "Dropout"
@@ -62,3 +62,10 @@ class Dropout(Op):
         if not self.training:
             return (OnnxNode("Identity", ("b0",), ("t0",)),)
         return (OnnxNode("Mul", ("b0", "scale"), ("t0",), constants={"scale": np.array(self.scale, np.float32)}),)
+
+    def training_form(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
+        """Give a Dropout, whose mask keeps a number with a probability of ``1 - dropout_ratio`` and scales it."""
+        if not self.training:
+            return self.onnx(bottoms)
+        settings = {"ratio": np.array(self.dropout_ratio, np.float32), "training": np.array(True)}
+        return (OnnxNode("Dropout", ("b0", "ratio", "training"), ("t0",), constants=settings),)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.errors import ModelError
+from ristretto.layers.reshaping import reshape_node
 from ristretto.net.fields import Fields
-from ristretto.net.op import Array, Op, Shape
+from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,13 @@ class EuclideanLoss(Op):
         predictions, targets = bottoms
         distance = predictions.reshape(-1).astype(np.float64) - targets.reshape(-1)
         return (np.asarray((distance * distance).sum() / (2 * len(predictions))),)
+
+    def training_form(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
+        """Give the sum of squares of differences, with a gradient for both bottoms."""
+        half = {"half": np.array(1 / (2 * bottoms[0][0]), np.float32)}
+        return (
+            reshape_node("b1", "targets", bottoms[0]),
+            OnnxNode("Sub", ("b0", "targets"), ("distance",)),
+            OnnxNode("ReduceSumSquare", ("distance",), ("sum",), {"keepdims": 0}),
+            OnnxNode("Mul", ("sum", "half"), ("t0",), constants=half),
+        )

@@ -10,8 +10,9 @@ import numpy as np
 
 from ristretto.errors import ModelError
 from ristretto.layers.labels import check_labels
+from ristretto.layers.reshaping import reshape_node
 from ristretto.net.fields import Fields
-from ristretto.net.op import Array, Op, Shape
+from ristretto.net.op import INT64, Array, OnnxNode, Op, Shape
 
 
 @dataclass(frozen=True)
@@ -54,3 +55,24 @@ class HingeLoss(Op):
         margins = np.maximum(0, 1 + scores)
         total = margins.sum() if self.norm == "L1" else (margins * margins).sum()
         return (np.asarray(total / len(scores)),)
+
+    def training_form(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
+        """Give the signs from a OneHot, then the margins' sum, plain or of squares, over the pictures."""
+        pictures, classes = bottoms[0][0], math.prod(bottoms[0][1:])
+        numbers: dict[str, Array] = {
+            "classes": np.array(classes, np.int64),
+            "sides": np.array([1, -1], np.float32),
+            "one": np.array(1, np.float32),
+            "share": np.array(1 / pictures, np.float32),
+        }
+        return (
+            reshape_node("b0", "scores", (pictures, classes)),
+            reshape_node("b1", "named", (pictures,)),
+            OnnxNode("Cast", ("named",), ("labels",), {"to": INT64}),
+            OnnxNode("OneHot", ("labels", "classes", "sides"), ("signs",), {"axis": 1}, numbers),
+            OnnxNode("Mul", ("scores", "signs"), ("signed",)),
+            OnnxNode("Add", ("signed", "one"), ("raised",)),
+            OnnxNode("Relu", ("raised",), ("margins",)),
+            OnnxNode("ReduceL1" if self.norm == "L1" else "ReduceSumSquare", ("margins",), ("sum",), {"keepdims": 0}),
+            OnnxNode("Mul", ("sum", "share"), ("t0",)),
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ristretto.errors import ModelError
 from ristretto.layers.data import Transform, refuse_legacy
@@ -52,3 +52,7 @@ class ImageData(Op):
         if (op.new_height > 0) != (op.new_width > 0):
             raise ModelError("new_height and new_width must stand together", hint="set both, or neither")
         return op
+
+    def seeded(self, seed: int) -> ImageData:
+        """Draw crops and mirrors from a seed; the order of the pictures stays."""
+        return replace(self, transform=replace(self.transform, seed=seed))

@@ -69,7 +69,8 @@ class Pooling(Op):
     of equal numbers the first.
 
     STOCHASTIC picks one number of a window, each as likely as it is large. TEST takes what that gives on average,
-    ``sum(x**2) / sum(x)``; for TRAIN the random choice is left out, and the largest number that it may take is taken.
+    ``sum(x**2) / sum(x)``; for TRAIN the random choice is left out, and the largest number that it may take is taken
+    (`at_random` says so).
     """
 
     type = "Pooling"
@@ -81,6 +82,7 @@ class Pooling(Op):
     global_pooling: bool = False
     round_up: bool = True
     places: bool = False
+    at_random: bool = False
 
     @property
     def commutes_with_relu(self) -> bool:
@@ -121,7 +123,15 @@ class Pooling(Op):
 
     def in_phase(self, phase: Phase) -> Op:
         """Take the largest number for the one that training picks."""
-        return replace(self, method="MAX") if self.method == "STOCHASTIC" and phase is Phase.TRAIN else self
+        if self.method != "STOCHASTIC" or phase is not Phase.TRAIN:
+            return self
+        return replace(self, method="MAX", at_random=True)
+
+    def training_form(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...] | None:
+        """Give the same; but for a random choice, which is not there."""
+        if self.at_random:
+            raise ModelError("STOCHASTIC pooling cannot be trained here", hint="set pool: MAX or pool: AVE")
+        return self.onnx(bottoms)
 
     def _windows(self, bottom: Shape) -> Windows:
         if len(bottom) != 4:

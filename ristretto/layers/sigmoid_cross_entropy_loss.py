@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.errors import ModelError
+from ristretto.layers.labels import count_nodes, kept_nodes
+from ristretto.layers.reshaping import reshape_node
 from ristretto.net.fields import Fields
-from ristretto.net.op import Array, Op, Shape
+from ristretto.net.op import INT64, Array, OnnxNode, Op, Shape
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,23 @@ class SigmoidCrossEntropyLoss(Op):
         losses = np.maximum(scores, 0) - scores * targets + np.log1p(np.exp(-np.abs(scores)))
         count = {"FULL": kept.size, "VALID": len(scores), "BATCH_SIZE": len(bottoms[0]), "NONE": 1}
         return (np.asarray(losses.sum() / max(count[self.normalization], 1)),)
+
+    def training_form(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
+        """Give ``log(1 + exp(x)) - t * x``, which a Softplus keeps finite, summed over what counts."""
+        size = math.prod(bottoms[0])
+        counts = {"FULL": size, "VALID": None, "BATCH_SIZE": bottoms[0][0], "NONE": 1}
+        return (
+            reshape_node("b0", "scores", (size,)),
+            reshape_node("b1", "targets", (size,)),
+            OnnxNode("Softplus", ("scores",), ("yes",)),
+            OnnxNode("Mul", ("scores", "targets"), ("meant",)),
+            OnnxNode("Sub", ("yes", "meant"), ("each",)),
+            OnnxNode("Cast", ("targets",), ("whole",), {"to": INT64}),
+            *kept_nodes("whole", (size,), self.ignore_label),
+            OnnxNode(
+                "Where", ("kept", "each", "nothing"), ("losses",), constants={"nothing": np.zeros((), np.float32)}
+            ),
+            OnnxNode("ReduceSum", ("losses",), ("sum",), {"keepdims": 0}),
+            *count_nodes(counts[self.normalization]),
+            OnnxNode("Div", ("sum", "count"), ("t0",)),
+        )

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.errors import ModelError
-from ristretto.layers.labels import check_labels
+from ristretto.layers.labels import check_labels, count_nodes, kept_nodes
+from ristretto.layers.reshaping import reshape_node
 from ristretto.layers.softmax import Softmax
 from ristretto.net.fields import Fields
-from ristretto.net.op import Array, Op, Shape, canonical_axis
+from ristretto.net.op import INT64, Array, OnnxNode, Op, Shape, canonical_axis
 
 
 @dataclass(frozen=True)
@@ -70,3 +71,27 @@ class SoftmaxWithLoss(Op):
         outer = math.prod(bottoms[0].shape[: canonical_axis(self.axis, bottoms[0].shape)])
         count = {"FULL": len(labels), "VALID": len(valid), "BATCH_SIZE": outer, "NONE": 1}
         return np.asarray(total / max(count[self.normalization], 1)), probabilities
+
+    def training_form(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
+        """Give a LogSoftmax with a NegativeLogLikelihoodLoss, and a Softmax for the second top.
+
+        There is no floor under the logarithm: it needs none, and Caffe's gradient knows nothing of it.
+        """
+        shape = bottoms[0]
+        axis = canonical_axis(self.axis, shape)
+        others = [place for place in range(len(shape)) if place != axis]
+        rows, outer = math.prod(shape) // shape[axis], math.prod(shape[:axis])
+        counts = {"FULL": rows, "VALID": None, "BATCH_SIZE": outer, "NONE": 1}
+        ignored = {} if self.ignore_label is None else {"ignore_index": self.ignore_label}
+        return (
+            OnnxNode("Softmax", ("b0",), ("t1",), {"axis": axis}),
+            OnnxNode("Transpose", ("b0",), ("turned",), {"perm": [*others, axis]}),
+            reshape_node("turned", "rows", (rows, shape[axis])),
+            OnnxNode("LogSoftmax", ("rows",), ("logarithms",), {"axis": 1}),
+            reshape_node("b1", "named", (rows,)),
+            OnnxNode("Cast", ("named",), ("labels",), {"to": INT64}),
+            OnnxNode("NegativeLogLikelihoodLoss", ("logarithms", "labels"), ("sum",), {"reduction": "sum"} | ignored),
+            *kept_nodes("labels", (rows,), self.ignore_label),
+            *count_nodes(counts[self.normalization]),
+            OnnxNode("Div", ("sum", "count"), ("t0",)),
+        )

@@ -39,6 +39,9 @@ class Threshold(Op):
         """Give a function of one number."""
         return Pointwise()
 
+    def training_form(self, bottoms: Sequence[Shape]) -> None:
+        """Give none: a step has no gradient."""
+
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give Greater and Cast."""
         bound = np.array(self.threshold, np.float32)

@@ -149,6 +149,9 @@ class Op(ABC):
     is_affine: ClassVar[bool] = False
     """Whether the type multiplies and adds numbers of its own, so that `affine` may have an answer."""
 
+    learns: ClassVar[bool] = True
+    """Whether gradients change the blobs, where there are any; others are sums that the layer keeps by itself."""
+
     @property
     def rectifies(self) -> bool:
         """Whether negative inputs all give zero, so that only the positive part of an input matters."""
@@ -176,6 +179,10 @@ class Op(ABC):
     def declared_shape(self, top: int) -> Shape | None:
         """Give the shape of a top that the prototxt itself declares; None when the data or the bottoms decide."""
         return None
+
+    def seeded(self, seed: int) -> Op:
+        """Give the operation with its random choices drawn from a seed: of data layers, those that draw."""
+        return self
 
     def bottom_counts(self) -> tuple[int, int]:
         """Give the least and the greatest number of bottoms."""
@@ -339,6 +346,24 @@ class Op(ABC):
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...] | None:
         """Give the operation as ONNX nodes for these bottom shapes; None when it runs outside ONNX."""
         return None
+
+    def training_form(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...] | None:
+        """Give what the layer does in training as ONNX nodes, through which gradients go back.
+
+        They are Caffe's gradients: what has none there must have none here. An output named ``w0``, ``w1`` and so on
+        is what that blob holds afterwards.
+
+        Returns
+        -------
+        tuple of OnnxNode, or None
+            None for a layer through which no gradient goes: it runs its `forward`.
+
+        Raises
+        ------
+        ModelError
+            When the layer cannot be trained. The caller puts the layer's name in front.
+        """
+        return self.onnx(bottoms)
 
     def companions(self, bottoms: Sequence[Array]) -> Mapping[str, float]:
         """Give figures to be printed beside the top, by suffix (an Accuracy: the one by argmax)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -116,7 +117,10 @@ def test_only_a_maximum_has_a_place(layer, method) -> None:
 
 
 def test_training_takes_the_largest_number_that_chance_may_pick(layer) -> None:
-    assert layer(TEXT.format("pool: STOCHASTIC kernel_size: 2"), Phase.TRAIN) == layer(TEXT.format("kernel_size: 2"))
+    trained = layer(TEXT.format("pool: STOCHASTIC kernel_size: 2"), Phase.TRAIN)
+    assert replace(trained, at_random=False) == layer(TEXT.format("kernel_size: 2"))
+    with pytest.raises(ModelError, match="STOCHASTIC pooling cannot be trained"):
+        trained.training_form([(1, 1, 2, 2)])
 
 
 @pytest.mark.parametrize(("size", "counts"), [(4, (3, 3)), (5, (3, 3))])
