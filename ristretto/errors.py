@@ -63,6 +63,10 @@ class SearchError(RistrettoError):
     """A search that cannot start or has nothing to decide."""
 
 
+class TrainingError(RistrettoError):
+    """A training that cannot start, or has gone astray."""
+
+
 class ClusterError(RistrettoError):
     """Other processes or machines that cannot be reached, are lost, or run another program than this one."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from ristretto import __version__
-from ristretto.cli import fold, info, init_weights, inspect, quantize, sweep, test, upgrade
+from ristretto.cli import finetune, fold, info, init_weights, inspect, quantize, sweep, test, train, upgrade
 
-COMMANDS = (quantize, sweep, test, inspect, init_weights, fold, upgrade, info)
+COMMANDS = (quantize, finetune, train, sweep, test, inspect, init_weights, fold, upgrade, info)
 """Every sub-command: a module with NAME, SUMMARY, EXAMPLES, `add_arguments` and `run`."""
 
 EPILOG = """exit codes: 0 done, 1 error, 2 wrong usage, 3 written but the margin is missed

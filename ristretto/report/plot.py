@@ -10,12 +10,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ristretto.api import Swept
 from ristretto.errors import OutputError, RistrettoError
 from ristretto.report.sweep import SWEPT_PART_NAMES, mode_name
+from ristretto.report.training import History
 from ristretto.search import Score
 from ristretto.search.sweep import Point
 
@@ -190,6 +192,48 @@ def plot_front(
         axes.margins(x=0.12, y=0.12)
         axes.xaxis.set_major_formatter(lambda cost, _: f"{cost:,.10g}")
         _label(figure, axes, points, rising=rising)
+        return _bytes(figure, kind)
+
+
+def plot_training(history: History, kind: str) -> bytes:
+    """Draw a training: losses above, accuracies below, against iterations.
+
+    Parameters
+    ----------
+    history : History
+        Losses of batches are drawn as they are, faint, with the solver's mean over them.
+    kind : str
+        "png" or "svg".
+
+    Returns
+    -------
+    bytes
+        The file's content.
+
+    Raises
+    ------
+    RistrettoError
+        When matplotlib is not there.
+    """
+    names = list(dict.fromkeys((scored.net, name) for scored in history.scores for name in scored.scores))
+    with _style():
+        figure = _figure(1.7, 2)
+        losses, scores = figure.subplots(2, 1, sharex=True)
+        iterations = [update.iteration for update in history.updates]
+        losses.plot(iterations, [update.loss for update in history.updates], color="#bbbbbb", linewidth=0.8)
+        smoothed = [update.smoothed for update in history.updates]
+        losses.plot(iterations, smoothed, color=CURVES[0]["color"], label="training loss")
+        losses.set_ylabel("loss")
+        for line, (net, name) in zip(cycle(CURVES), names, strict=False):
+            seen = [scored for scored in history.scores if scored.net == net and name in scored.scores]
+            # What lies between 0 and 1 is an accuracy or might be one; all else is of the size of a loss.
+            axes = scores if all(0 <= scored.scores[name] <= 1 for scored in seen) else losses
+            label = f"{name}, test net {net}" if net else name
+            axes.plot([s.iteration for s in seen], [s.scores[name] for s in seen], **line, label=label)
+        scores.set(ylabel="scores", xlabel="iteration")
+        for axes in (losses, scores):
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend(frameon=False)
         return _bytes(figure, kind)
 
 

@@ -1,0 +1,48 @@
+"""A training on a terminal: a bar with the loss and the last score, a line for each score and snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from ristretto.cli.watch import TerminalWatcher
+from ristretto.finetune.events import Event, Saved, Scored, Updated
+from ristretto.report import training
+
+
+class TrainingWatcher(TerminalWatcher):
+    """Draws on standard error; without a terminal there are only lines.
+
+    Scores are drawn within the training's own stage: a terminal has room for one bar.
+    """
+
+    bar: tuple[Progress, TaskID] | None = None
+
+    @contextmanager
+    def stage(self, title: str, batches: int) -> Iterator[Callable[[], None]]:
+        """Draw the bar of a training; none for what is scored on its way."""
+        if self.bar is not None:
+            yield lambda: None
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        shown = self.console.is_terminal
+        with Progress(*columns, TextColumn("{task.fields[told]}"), console=self.console, disable=not shown) as progress:
+            task = progress.add_task(title, total=batches, told="")
+            self.bar = progress, task
+            try:
+                yield lambda: progress.advance(task)
+            finally:
+                self.bar = None
+
+    def told(self, event: Event) -> None:
+        """Show an event."""
+        if isinstance(event, Updated):
+            if self.bar is not None:
+                progress, task = self.bar
+                progress.update(task, told=f"loss {event.smoothed:.4g}")
+            if event.is_due:
+                self.console.print(training.sentence(event))
+        elif isinstance(event, Scored | Saved):
+            self.console.print(training.sentence(event))

@@ -1,0 +1,86 @@
+"""A training as lines: for a terminal, for a log, and as plain data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, TextIO
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ristretto import __version__
+from ristretto.api.finetuning import Finetuned
+from ristretto.errors import OutputError
+from ristretto.finetune.events import Event, Saved, Scored, Updated
+from ristretto.report import plain, terminal
+
+
+@dataclass(eq=False)
+class History:
+    """What happened, by kind, in order."""
+
+    updates: list[Updated] = field(default_factory=list)
+    scores: list[Scored] = field(default_factory=list)
+    snapshots: list[Saved] = field(default_factory=list)
+
+    def add(self, event: Event) -> None:
+        """Take note of an event."""
+        if isinstance(event, Updated):
+            self.updates.append(event)
+        elif isinstance(event, Scored):
+            self.scores.append(event)
+        else:
+            self.snapshots.append(event)
+
+
+def sentence(event: Event) -> str:
+    """Give a line about an event, much as Caffe logs it."""
+    if isinstance(event, Updated):
+        return f"iteration {event.iteration}: loss = {event.smoothed:.6g}, learning rate = {event.rate:.6g}"
+    if isinstance(event, Saved):
+        return f"iteration {event.iteration}: wrote {' and '.join(event.files)}"
+    told = ", ".join(f"{name} = {figure:.6g}" for name, figure in event.scores.items())
+    number = f", test net {event.net}" if event.net else ""
+    return f"iteration {event.iteration}{number}: {told}"
+
+
+def line(event: Event) -> str:
+    """Give an event as a line of JSON: its kind, lower case, as ``event``, and its fields."""
+    return json.dumps({"event": type(event).__name__.lower(), **asdict(event)})
+
+
+def open_log(path: str, *, goes_on: bool) -> TextIO:
+    """Open a log for writing, or for adding to it.
+
+    Raises
+    ------
+    OutputError
+        When that is not possible.
+    """
+    try:
+        return open(path, "a" if goes_on else "w", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror}", hint="check the folder and its permissions"
+        ) from error
+
+
+def table(found: Finetuned) -> RenderableType:
+    """Give what came out: the scores of the test nets, as ``caffe test`` prints them."""
+    how = "trained to the end" if found.complete else "stopped"
+    lines: list[RenderableType] = [Text(f"{how}: {found.iteration} updates")]
+    return Group(*lines, *(terminal.scores(scores) for scores in found.scores))
+
+
+def data(found: Finetuned, history: History) -> dict[str, Any]:
+    """Give what came out, and how, as plain data; scores as fractions."""
+    return {
+        "ristretto_version": __version__,
+        "iterations": found.iteration,
+        "complete": found.complete,
+        "scores": [plain.scores(scores) for scores in found.scores],
+        "snapshots": [list(saved.files) for saved in history.snapshots],
+        "tests": [asdict(scored) for scored in history.scores],
+        "losses": [[update.iteration, update.loss] for update in history.updates],
+    }
