@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ristretto.api.feeding import open_calibration, open_test
-from ristretto.api.loading import load, pass_on
+from ristretto.api.loading import chosen, load, pass_on
 from ristretto.api.watch import Watcher
 from ristretto.caffe.reader import Model
 from ristretto.calibrate import CalibrationStats, calibrate, from_arrays, to_arrays
@@ -16,7 +16,8 @@ from ristretto.errors import SearchError
 from ristretto.identity import digest
 from ristretto.net import Net, Phase, QuantSpec
 from ristretto.passes import QuantizeLayers
-from ristretto.search import Goal, Journal, identity
+from ristretto.search import PRESETS, Goal, Journal, Preset, TrimmingMode, identity
+from ristretto.search.criteria import CRITERIA, FORMATS_BY
 
 CALIBRATION_BATCHES = 10
 """Batches of training data that ranges are measured on, as in the original tool."""
@@ -50,6 +51,24 @@ class Opened:
     goal: Goal
     source: CachedSource
     training: BatchSource
+
+
+def choose_preset(name: str, formats_by: str, modes: Iterable[TrimmingMode]) -> Preset:
+    """Give a preset that chooses formats by what is asked for.
+
+    Raises
+    ------
+    RistrettoError
+        When one of the names stands for nothing.
+    SearchError
+        When the preset chooses formats in its own way only, or what is asked for means nothing for a mode's formats.
+    """
+    chosen("choice of formats", formats_by, dict.fromkeys(FORMATS_BY))
+    preset = chosen("preset", name, PRESETS).choosing_by(formats_by)
+    if formats_by in CRITERIA:
+        for mode in modes:
+            mode.check_criterion(CRITERIA[formats_by])
+    return preset
 
 
 def open_float(

@@ -22,7 +22,7 @@ from ristretto.api.judging import (
 )
 from ristretto.api.layering import LayerWish, Sensitivities, every_layer
 from ristretto.api.loading import chosen
-from ristretto.api.opening import CACHE_BYTES, CALIBRATION_BATCHES, measure, open_float
+from ristretto.api.opening import CACHE_BYTES, CALIBRATION_BATCHES, choose_preset, measure, open_float
 from ristretto.api.refining import refiner
 from ristretto.api.watch import Silent, Watcher
 from ristretto.caffe.caffemodel import encode_weights
@@ -36,8 +36,9 @@ from ristretto.formats import EXACT, Arithmetic
 from ristretto.identity import digest
 from ristretto.net import Net
 from ristretto.passes import SetWeights, TrimWeights
-from ristretto.search import MODES, PRESETS, Bits, SearchResult, Stretch, TrialScorer, run_search
+from ristretto.search import MODES, Bits, SearchResult, Stretch, TrialScorer, run_search
 from ristretto.search.condense import Condensed
+from ristretto.search.criteria import AUTO
 from ristretto.search.front import pareto_front
 from ristretto.search.refine import Techniques
 from ristretto.search.sensitivity import View
@@ -60,6 +61,8 @@ class Quantized:
         The float net that it was condensed from: as read, or folded, or equalized.
     front : tuple of FrontFile
         The nets of the front of cost against score, from cheap to dear, where it was asked for.
+    formats_by : str or None
+        What chose the formats: one of ``ristretto.search.criteria.FORMATS_BY``; None where that is the preset's own.
     """
 
     text: str
@@ -68,6 +71,7 @@ class Quantized:
     result: SearchResult
     plain: Net
     front: tuple[FrontFile, ...] = ()
+    formats_by: str | None = None
 
     def encoded(self) -> bytes:
         """Give the bytes of the quantized prototxt: those of the source, but for the layer types and formats."""
@@ -93,6 +97,7 @@ def quantize(
     error_margin: float = 2.0,
     iterations: int = 50,
     preset: str = "accurate",
+    formats_by: str = AUTO,
     bits: Bits | None = None,
     score_blob: str | None = None,
     fold: bool = False,
@@ -135,6 +140,9 @@ def quantize(
         TEST batches for each score.
     preset : str
         One of ``ristretto.search.PRESETS``.
+    formats_by : str
+        What chooses among formats of one width: one of ``ristretto.search.criteria.FORMATS_BY``. "auto" is the
+        preset's own way; the original one has no other.
     bits : mapping of Part to int, or None
         The width of each part, bits, taken without a search; parts that the net lacks do not count.
     score_blob : str or None
@@ -188,7 +196,8 @@ def quantize(
         Whatever is wrong with the files, the data or the options.
     """
     watcher, threads = watcher or Silent(), threads or default_threads()
-    rule, mode = chosen("preset", preset, PRESETS), chosen("trimming mode", trimming_mode, MODES)
+    mode = chosen("trimming mode", trimming_mode, MODES)
+    rule = choose_preset(preset, formats_by, [mode])
     check_evidence(rule, report_split, confidence)
     check_equalize(equalize, rule)
     if scheduler is not None:
@@ -237,7 +246,7 @@ def quantize(
 
     decider, reporter = scorer(deciding), None if reporting is None else scorer(reporting)
     formats = kept_formats(calibrated, training, journal, calibration_batches)
-    about = digest(rule.name, mode.name)
+    about = digest(rule.name, rule.formats_by, mode.name)
     sensitivities = Sensitivities(
         calibrated, training, view, about, arithmetic, threads, watcher, journal, calibration_batches
     )
@@ -264,4 +273,5 @@ def quantize(
     net = result.condensed.apply(whole)
     nets = pareto_front(result) if front else []
     files = tuple(FrontFile.of(each, read.prototxt, read.net, whole) for each in nets)
-    return Quantized(rewritten_text(read.prototxt, read.net, net), net, stats, result, whole, files)
+    text = rewritten_text(read.prototxt, read.net, net)
+    return Quantized(text, net, stats, result, whole, files, rule.formats_by)

@@ -11,15 +11,16 @@ from pathlib import Path
 from ristretto.api.folding import hint_at_folding
 from ristretto.api.judging import kept_formats, kept_marks, open_journal, telling_what_is_kept
 from ristretto.api.loading import chosen
-from ristretto.api.opening import CACHE_BYTES, CALIBRATION_BATCHES, measure, open_float
+from ristretto.api.opening import CACHE_BYTES, CALIBRATION_BATCHES, choose_preset, measure, open_float
 from ristretto.api.watch import Silent, Watcher
 from ristretto.calibrate import CalibrationStats
 from ristretto.data import AS_WRITTEN, Preparation
 from ristretto.execute import IntegerExecutor, default_threads
 from ristretto.formats import EXACT, Arithmetic
 from ristretto.net import Net
-from ristretto.search import MODES, PRESETS, Stretch, TrialScorer
+from ristretto.search import MODES, Stretch, TrialScorer
 from ristretto.search.condense import Condensed
+from ristretto.search.criteria import AUTO
 from ristretto.search.sweep import SWEPT_PARTS, Sweep, check_widths, choose_parts, plan_sweep
 
 SWEPT_WIDTHS = tuple(range(16, 1, -1))
@@ -40,12 +41,15 @@ class Swept:
     iterations : int
         TEST batches for each score.
     result : Sweep
+    formats_by : str or None
+        What chose the formats: one of ``ristretto.search.criteria.FORMATS_BY``; None where that is the preset's own.
     """
 
     net: Net
     stats: CalibrationStats
     iterations: int
     result: Sweep
+    formats_by: str | None = None
 
 
 def sweep(
@@ -60,6 +64,7 @@ def sweep(
     preparation: Preparation = AS_WRITTEN,
     iterations: int = 50,
     preset: str = "accurate",
+    formats_by: str = AUTO,
     score_blob: str | None = None,
     cached: bool = True,
     arithmetic: Arithmetic = EXACT,
@@ -89,6 +94,9 @@ def sweep(
         TEST batches for each score.
     preset : str
         How formats are chosen: one of ``ristretto.search.PRESETS``.
+    formats_by : str
+        What chooses among formats of one width: one of ``ristretto.search.criteria.FORMATS_BY``. "auto" is the
+        preset's own way; the original one has no other.
     score_blob : str or None
         The output blob whose mean is the score; by default the first accuracy in alphabetical order, else the first
         loss.
@@ -107,8 +115,8 @@ def sweep(
         Whatever is wrong with the files, the data or the options; a width that a mode lacks is found before any work.
     """
     watcher, threads = watcher or Silent(), threads or default_threads()
-    rule = chosen("preset", preset, PRESETS)
     wanted = [chosen("trimming mode", mode, MODES) for mode in dict.fromkeys(modes)]
+    rule = choose_preset(preset, formats_by, wanted)
     known = dict.fromkeys(SWEPT_PARTS)
     for part in parts or ():
         chosen("part of a net", part, known)
@@ -143,4 +151,4 @@ def sweep(
     for note in notes:
         watcher.note(note)
     result = Sweep(rule.name, goal.blob, goal.higher_is_better, baseline, scores, notes)
-    return Swept(test, stats, iterations, result)
+    return Swept(test, stats, iterations, result, rule.formats_by)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ristretto.formats import EMULATIONS, EXACT, HALF_EVEN, Arithmetic
 from ristretto.net import Part
 from ristretto.search import PRESETS
+from ristretto.search.criteria import AUTO, FORMATS_BY
 
 OPTION = "-"
 
@@ -108,6 +109,14 @@ def add_choosing(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that chooses formats by scores."""
     parser.add_argument(
         "--preset", choices=list(PRESETS), default=next(iter(PRESETS)), help="how formats are chosen (%(default)s)"
+    )
+    parser.add_argument(
+        "--formats_by",
+        choices=FORMATS_BY,
+        default=AUTO,
+        help="what chooses among formats of one width: the preset's own rules, the range (the finest format in which "
+        "nothing saturates), the squared error of the numbers themselves, or the error of the layer's output; "
+        "--preset original has only its own (%(default)s)",
     )
     parser.add_argument(
         "--score", metavar="BLOB", help="the output blob that is the score (the first accuracy, else the first loss)"

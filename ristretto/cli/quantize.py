@@ -133,6 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
             error_margin=arguments.error_margin,
             iterations=arguments.iterations,
             preset=arguments.preset,
+            formats_by=arguments.formats_by,
             bits=arguments.bits,
             refine=refine,
             equalize=equalize,

@@ -114,6 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
             preparation=chosen_preparation(arguments),
             iterations=arguments.iterations,
             preset=arguments.preset,
+            formats_by=arguments.formats_by,
             score_blob=arguments.score,
             cached=not arguments.no_cache,
             arithmetic=chosen_arithmetic(arguments),

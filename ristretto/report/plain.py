@@ -30,6 +30,7 @@ def quantized(result: Quantized) -> dict[str, Any]:
         "ristretto_version": __version__,
         "trimming_mode": search.spec.trimming_mode,
         "preset": search.preset,
+        "formats_by": result.formats_by,
         "score_blob": search.score_blob,
         "higher_is_better": search.higher_is_better,
         "baseline_score": search.baseline.value,

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ristretto import __version__
 from ristretto.api import Swept
-from ristretto.report.terminal import PART_NAMES
+from ristretto.report.terminal import PART_NAMES, chosen_by
 from ristretto.search import ALL_PARTS, Score
 from ristretto.search.sweep import Point
 
@@ -23,7 +23,7 @@ def shown(swept: Swept) -> RenderableType:
     """Give a table for each mode: a line for each width, a column for each part, the float net's score above."""
     result = swept.result
     what = f"{result.score_blob} with one part condensed and the rest in float, or with all condensed together"
-    head = f"{swept.net.name or 'net'}: {what}\nfloat net: {_figure(result.baseline)}"
+    head = f"{swept.net.name or 'net'}: {what}{chosen_by(swept.formats_by)}\nfloat net: {_figure(result.baseline)}"
     return Group(Text(head), *(_of_mode(swept, mode) for mode in result.modes))
 
 
@@ -56,6 +56,7 @@ def plain(swept: Swept) -> dict[str, Any]:
         "ristretto_version": __version__,
         "net": swept.net.name,
         "preset": result.preset,
+        "formats_by": swept.formats_by,
         "score_blob": result.score_blob,
         "higher_is_better": result.higher_is_better,
         "iterations": swept.iterations,

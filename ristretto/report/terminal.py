@@ -13,6 +13,7 @@ from ristretto.formats import Format
 from ristretto.net import Part, Shape
 from ristretto.report import evidence, layers
 from ristretto.search import ALL_PARTS, LAYERS, MODES, Score, SearchResult, Trial
+from ristretto.search.criteria import AUTO
 
 PART_NAMES = {
     Part.CONV_PARAMS.value: "CONV weights",
@@ -54,12 +55,17 @@ def quantized(result: Quantized) -> RenderableType:
         f"{search.baseline.value:.4f}. {verdict} ({evidence.margin(search)}).{evidence.closing(search)}"
     )
     legend = [Text(evidence.legend(search))] if weighed else []
-    return Group(trials, *legend, Text(f"Formats ({_legend(search)})"), formats, closing)
+    return Group(trials, *legend, Text(f"Formats{chosen_by(result.formats_by)} ({_legend(search)})"), formats, closing)
 
 
 def shown_bits(trial: Trial) -> str:
     """Give the widths of a trial in a few characters: those of parts, or the ranges of those that layers have."""
     return "/".join(str(width) for width in trial.bits.values()) or layers.span(trial.widths)
+
+
+def chosen_by(formats_by: str | None) -> str:
+    """Say what formats were chosen by, where a user asked for it."""
+    return "" if formats_by in (None, AUTO) else f", by {str(formats_by).replace('_', ' ')}"
 
 
 def _legend(search: SearchResult) -> str:

@@ -53,12 +53,28 @@ def params_effect(stats: LayerStats, fmt: Format) -> Array:
     return effect
 
 
+def input_effect(stats: LayerStats, fmt: Format) -> Array:
+    """Give what trimming a layer's input adds to its output; see `params_effect`."""
+    weights, *others = stats.layer.blobs
+    errors = fmt.trim(stats.sample_in) - stats.sample_in
+    (effect,) = stats.layer.op.forward([errors], [weights, *(np.zeros_like(blob) for blob in others)])
+    return effect
+
+
 def params_error(stats: LayerStats, fmt: Format) -> float:
     """Give the mean squared error of a layer's output that trimming its weights makes, squared real units.
 
     Where a ReLU follows, only what passes counts.
     """
-    error = params_effect(stats, fmt)
+    return _passing(stats, params_effect(stats, fmt))
+
+
+def input_error(stats: LayerStats, fmt: Format) -> float:
+    """Give the mean squared error of a layer's output that trimming its input makes; see `params_error`."""
+    return _passing(stats, input_effect(stats, fmt))
+
+
+def _passing(stats: LayerStats, error: Array) -> float:
     if stats.rectified:
         error = np.maximum(stats.sample_out + error, 0) - np.maximum(stats.sample_out, 0)
     return float(np.square(error, dtype=np.float64).mean())

@@ -13,10 +13,9 @@ from ristretto.formats import FORMATS, Format
 from ristretto.identity import digest
 from ristretto.net import LayerQuant, QuantSpec
 from ristretto.net.quant import Scheme
+from ristretto.search.criteria.base import PLACES
 from ristretto.search.journal import Journal
 from ristretto.search.widths import Widths
-
-PLACES = ("layer_in", "layer_out", "params")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,16 +26,18 @@ class KeptFormats:
     ----------
     journal : Journal
     conditions : str
-        A digest of all that decides on formats beside preset, mode and widths: what calibration saw.
+        A digest of all that decides on formats beside preset, criterion, mode and widths: what calibration saw.
     """
 
     journal: Journal
     conditions: str
 
-    def spec(self, preset: str, mode: str, widths: Widths, choose: Callable[[], QuantSpec]) -> QuantSpec:
+    def spec(
+        self, preset: str, formats_by: str | None, mode: str, widths: Widths, choose: Callable[[], QuantSpec]
+    ) -> QuantSpec:
         """Give the formats for some widths; `choose` gives those that are not known."""
         # As a list: the order of the layers is the spec's.
-        key = digest("formats", self.conditions, preset, mode, list(widths.items()))
+        key = digest("formats", self.conditions, preset, formats_by, mode, list(widths.items()))
         found = self.journal.fetch(key, lambda: {"json": as_bytes(as_data(choose()))})
         return as_spec(json.loads(found["json"].tobytes()))
 

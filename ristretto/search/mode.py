@@ -10,6 +10,7 @@ from typing import ClassVar
 from ristretto.calibrate import CalibrationStats
 from ristretto.errors import SearchError
 from ristretto.net import LayerQuant, Part
+from ristretto.search.criteria import Criterion
 from ristretto.search.sites import Bounds
 from ristretto.search.widths import Bits, Widths
 
@@ -112,3 +113,10 @@ class TrimmingMode(ABC):
 
         Where the output ranks classes, the places lost come first; else, and among equals, the squared error decides.
         """
+
+    def check_criterion(self, criterion: Criterion) -> None:  # noqa: B027 (most modes take each)
+        """Raise a SearchError when a criterion means nothing for these formats."""
+
+    @abstractmethod
+    def by_criterion(self, criterion: Criterion, stats: CalibrationStats, widths: Widths) -> Quants:
+        """Choose formats by one criterion, the same for every place."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from ristretto.calibrate import CalibrationStats, LayerStats
+from ristretto.errors import SearchError
 from ristretto.net import Net, Part, Phase, QuantSpec
 from ristretto.search.condense import Condensed, Refiner
+from ristretto.search.criteria import AUTO
 from ristretto.search.goal import Goal
 from ristretto.search.kept_formats import KeptFormats
 from ristretto.search.layered import Layered
@@ -175,6 +177,25 @@ class Preset(ABC):
     by_layer: ClassVar[bool] = True
     """Whether layers may have widths of their own."""
 
+    @property
+    def formats_by(self) -> str | None:
+        """What formats are chosen by, one of `FORMATS_BY`; None where that is the preset's own."""
+        return None
+
+    def choosing_by(self, formats_by: str) -> Preset:
+        """Give the preset that chooses formats by what is asked for, one of `FORMATS_BY`.
+
+        Raises
+        ------
+        SearchError
+            When the preset has its own way.
+        """
+        if formats_by != AUTO:
+            raise SearchError(
+                f"the {self.name} preset chooses formats in its own way", hint=f"leave --formats_by {formats_by} out"
+            )
+        return self
+
     @abstractmethod
     def formats(self, mode: TrimmingMode, stats: CalibrationStats, widths: Widths) -> Quants:
         """Give the formats of all layers; a place without a width stays in float."""
@@ -197,7 +218,7 @@ class Preset(ABC):
             touched = {name: q for name, q in quants.items() if q.layer_in or q.layer_out or q.params}
             return QuantSpec(mode.name, touched)
 
-        return kept.spec(self.name, mode.name, widths, choose) if kept else choose()
+        return kept.spec(self.name, self.formats_by, mode.name, widths, choose) if kept else choose()
 
     def notes(self, stats: CalibrationStats) -> list[str]:
         """Say what a user should know of the measured ranges."""

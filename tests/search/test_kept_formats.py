@@ -31,26 +31,28 @@ def test_formats_are_chosen_once(tmp_path: Path) -> None:
         return SPEC
 
     for _ in range(3):
-        found = KeptFormats(Journal(tmp_path), "ranges").spec("accurate", "made up", WIDTHS, choose)
+        found = KeptFormats(Journal(tmp_path), "ranges").spec("accurate", "auto", "made up", WIDTHS, choose)
         assert found == SPEC
         assert list(found.layers) == list(SPEC.layers), "the order is that of the net"
     assert len(chosen) == 1
 
 
 @pytest.mark.parametrize(
-    ("conditions", "preset", "mode", "widths"),
+    ("conditions", "preset", "by", "mode", "widths"),
     [
-        ("other", "accurate", "made up", WIDTHS),
-        ("ranges", "original", "made up", WIDTHS),
-        ("ranges", "accurate", "minifloat", WIDTHS),
-        ("ranges", "accurate", "made up", {"z": LayerWidths(8, None, 4)}),
-        ("ranges", "accurate", "made up", {"z": LayerWidths(8, None, 4), "m": LayerWidths(params=3)}),
-        ("ranges", "accurate", "made up", dict(reversed(WIDTHS.items()))),
+        ("other", "accurate", "auto", "made up", WIDTHS),
+        ("ranges", "original", "auto", "made up", WIDTHS),
+        ("ranges", "accurate", None, "made up", WIDTHS),
+        ("ranges", "accurate", "range", "made up", WIDTHS),
+        ("ranges", "accurate", "auto", "minifloat", WIDTHS),
+        ("ranges", "accurate", "auto", "made up", {"z": LayerWidths(8, None, 4)}),
+        ("ranges", "accurate", "auto", "made up", {"z": LayerWidths(8, None, 4), "m": LayerWidths(params=3)}),
+        ("ranges", "accurate", "auto", "made up", dict(reversed(WIDTHS.items()))),
     ],
 )
 def test_other_questions_have_answers_of_their_own(
-    tmp_path: Path, conditions: str, preset: str, mode: str, widths: dict[str, LayerWidths]
+    tmp_path: Path, conditions: str, preset: str, by: str | None, mode: str, widths: dict[str, LayerWidths]
 ) -> None:
     other = QuantSpec("other", {})
-    KeptFormats(Journal(tmp_path), "ranges").spec("accurate", "made up", WIDTHS, lambda: SPEC)
-    assert KeptFormats(Journal(tmp_path), conditions).spec(preset, mode, widths, lambda: other) == other
+    KeptFormats(Journal(tmp_path), "ranges").spec("accurate", "auto", "made up", WIDTHS, lambda: SPEC)
+    assert KeptFormats(Journal(tmp_path), conditions).spec(preset, by, mode, widths, lambda: other) == other

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.formats import FixedPoint
 from ristretto.net import LayerQuant, Part
+from ristretto.search.criteria import Criterion
+from ristretto.search.criteria.base import PARAMS, Spot
 from ristretto.search.fit import (
     fixed_point_for_input,
     fixed_point_for_output,
@@ -55,6 +57,16 @@ class DynamicFixedPointMode(TrimmingMode):
     def _by_error(stats: LayerStats, widths: LayerWidths) -> LayerQuant:
         layer_in, layer_out = activations_by_error(stats, widths)
         params = None if widths.params is None else fixed_point_for_params(stats, widths.params)
+        return LayerQuant(layer_in, layer_out, params)
+
+    def by_criterion(self, criterion: Criterion, stats: CalibrationStats, widths: Widths) -> Quants:
+        """Give each place the best fractional length."""
+        return {name: self._by_criterion(criterion, layer, widths[name]) for name, layer in stats.layers.items()}
+
+    @staticmethod
+    def _by_criterion(criterion: Criterion, stats: LayerStats, widths: LayerWidths) -> LayerQuant:
+        layer_in, layer_out = criterion.activations(stats, widths.layer_in, widths.layer_out)
+        params = None if widths.params is None else criterion.fixed_point(Spot(stats, PARAMS), widths.params)
         return LayerQuant(layer_in, layer_out, params)
 
 

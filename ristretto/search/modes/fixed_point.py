@@ -9,6 +9,8 @@ from weakref import WeakKeyDictionary
 from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.formats import FixedPoint
 from ristretto.net import Part
+from ristretto.search.criteria import Criterion
+from ristretto.search.criteria.base import PLACES, Spot
 from ristretto.search.fit import candidates, integer_length, of_length, params_error, reach
 from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
 from ristretto.search.modes.dynamic_fixed_point import params_length
@@ -56,10 +58,21 @@ class FixedPointMode(TrimmingMode):
         """Give all places the fractional length with the least sum of squared errors, each relative to its signal."""
         bw, layers = one_width(widths), list(stats.layers.values())
         widest = max(max(reach(s.layer_in, rectified=False), s.params.magnitude, _reach_out(s)) for s in layers)
-        first = candidates(bw, widest)[0]
-        formats = [FixedPoint(bw, fl) for fl in range(first.fl, max(first.fl, bw - FEWEST_INTEGER_BITS) + 1)]
-        fmt = _least_sum(formats, layers)
+        fmt = _least_sum(_formats(bw, widest), layers)
         return {name: with_format(layer, fmt) for name, layer in widths.items()}
+
+    def by_criterion(self, criterion: Criterion, stats: CalibrationStats, widths: Widths) -> Quants:
+        """Give all places the best fractional length for all of them together."""
+        spots = [Spot(layer, place) for layer in stats.layers.values() for place in PLACES]
+        widest = max(spot.seen().magnitude for spot in spots)
+        fmt = criterion.best(_formats(one_width(widths), widest), spots)
+        return {name: with_format(layer, fmt) for name, layer in widths.items()}
+
+
+def _formats(bw: int, widest: float) -> list[FixedPoint]:
+    """Give what is tried: from covering all numbers on, ever finer."""
+    first = candidates(bw, widest)[0]
+    return [FixedPoint(bw, fl) for fl in range(first.fl, max(first.fl, bw - FEWEST_INTEGER_BITS) + 1)]
 
 
 def _reach_out(stats: LayerStats) -> float:

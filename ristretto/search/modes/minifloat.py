@@ -12,6 +12,8 @@ from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.errors import SearchError
 from ristretto.formats import MiniFloat
 from ristretto.net import Part
+from ristretto.search.criteria import Criterion
+from ristretto.search.criteria.base import PLACES, Spot
 from ristretto.search.fit import least, params_error
 from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
 from ristretto.search.result import ALL_PARTS
@@ -58,13 +60,33 @@ class MiniFloatMode(TrimmingMode):
 
     def by_error(self, stats: CalibrationStats, widths: Widths) -> Quants:
         """Give each layer the exponent bits with the least error in its output."""
-        width = one_width(widths)
-        formats = [_minifloat(width, exp_bits) for exp_bits in EXPONENT_BITS if exp_bits <= width - 2]
+        formats = _formats(one_width(widths))
         quants = {}
         for name, layer in stats.layers.items():
             fmt = least(formats, partial(layer_error, layer))
             quants[name] = with_format(widths[name], fmt)
         return quants
+
+    def check_criterion(self, criterion: Criterion) -> None:
+        """Raise a SearchError for one that only sees what saturates: a short exponent loses small numbers, too."""
+        if not criterion.weighs_errors:
+            raise SearchError(
+                f"no minifloat is the finest by {criterion.name}: a shorter exponent turns small numbers into zeros",
+                hint="take another --formats_by, or another trimming mode",
+            )
+
+    def by_criterion(self, criterion: Criterion, stats: CalibrationStats, widths: Widths) -> Quants:
+        """Give each layer the best exponent bits for its three places together."""
+        formats = _formats(one_width(widths))
+        return {
+            name: with_format(widths[name], criterion.best(formats, [Spot(layer, place) for place in PLACES]))
+            for name, layer in stats.layers.items()
+        }
+
+
+def _formats(width: int) -> list[MiniFloat]:
+    """Give what is tried, from short exponents to long ones."""
+    return [_minifloat(width, exp_bits) for exp_bits in EXPONENT_BITS if exp_bits <= width - 2]
 
 
 def exponent_bits(magnitude: float) -> int:

@@ -10,6 +10,8 @@ from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.errors import SearchError
 from ristretto.formats import PowerOfTwo
 from ristretto.net import LayerQuant, Part
+from ristretto.search.criteria import Criterion
+from ristretto.search.criteria.base import PARAMS, Spot
 from ristretto.search.fit import least, params_cost
 from ristretto.search.mode import Ladder, Quants, TrimmingMode
 from ristretto.search.modes.dynamic_fixed_point import activations_by_error, activations_by_range
@@ -56,12 +58,27 @@ class PowerOfTwoMode(TrimmingMode):
             for name, layer in stats.layers.items()
         }
 
+    def by_criterion(self, criterion: Criterion, stats: CalibrationStats, widths: Widths) -> Quants:
+        """Give each layer the best eight exponents."""
+        return {
+            name: LayerQuant(
+                *criterion.activations(layer, widths[name].layer_in, widths[name].layer_out),
+                None if widths[name].params is None else criterion.best(_candidates(layer), [Spot(layer, PARAMS)]),
+            )
+            for name, layer in stats.layers.items()
+        }
+
 
 def _exponents(largest: int) -> PowerOfTwo:
     return PowerOfTwo(largest - EXPONENTS + 1, largest)
 
 
 def _fitting(stats: LayerStats) -> PowerOfTwo:
+    return least(_candidates(stats), lambda fmt: params_cost(stats, fmt))
+
+
+def _candidates(stats: LayerStats) -> list[PowerOfTwo]:
+    """Give what is tried: the greatest exponent covers all weights in the last."""
     magnitude = stats.weights.magnitude
     top = int(np.clip(np.frexp(magnitude)[1] if magnitude > 0 else 0, -64, 64))
-    return least([_exponents(largest) for largest in (top - 2, top - 1, top)], lambda fmt: params_cost(stats, fmt))
+    return [_exponents(largest) for largest in (top - 2, top - 1, top)]
