@@ -19,7 +19,7 @@ from ristretto.caffe.solver_file import read_solver
 from ristretto.caffe.writer import rewritten_text
 from ristretto.errors import RistrettoError, TrainingError
 from ristretto.execute import Scores, default_threads
-from ristretto.net import Net, Scheme, Solver
+from ristretto.net import Net, Scheme
 from ristretto.passes import TrimWeights
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def require_torch() -> None:
         When torch is not there.
     """
     try:
-        import torch  # noqa: F401 (that it can be imported is all that matters)
+        import ristretto.finetune.graph  # noqa: F401 (that torch can be imported is all that matters)
     except ImportError as error:
         raise RistrettoError(
             f"training needs torch, which cannot be imported: {error}",
@@ -172,6 +172,7 @@ def finetune(
         Whatever is wrong with the files, the data or the options; when the loss is no number any more.
     """
     require_torch()
+    from ristretto.finetune.devices import choose_device
     from ristretto.finetune.snapshot import read_snapshot, restore
     from ristretto.finetune.training import Training, reproducible
 
@@ -197,7 +198,7 @@ def finetune(
         settings,
         _choices(options, seed),
         teacher=start.trained_net(start.with_weights(given, Silent())) if options.distill else None,
-        device=_device(options.device, settings, watcher),
+        device=choose_device(options.device, settings, watcher.note),
     )
     if begun:
         restore(training, begun)
@@ -234,14 +235,3 @@ def _choices(options: Options, seed: int) -> Choices:
         options.temperature,
         seed,
     )
-
-
-def _device(name: str, solver: Solver, watcher: Watcher) -> str:
-    import torch
-
-    wanted, there = name == "cuda" or (name == "auto" and solver.solver_mode == "GPU"), torch.cuda.is_available()
-    if wanted and not there:
-        if name == "cuda":
-            raise TrainingError("torch finds no GPU", hint="leave out --device, or take --device cpu")
-        watcher.note("the solver asks for a GPU, and torch finds none: this runs on the CPU")
-    return f"cuda:{solver.device_id}" if wanted and there else "cpu"
