@@ -1,6 +1,7 @@
 """The public verbs: what each sub-command of the command line does, as a function in a file of its own."""
 
 from ristretto.api.equalizing import EQUALIZE
+from ristretto.api.finetuning import Finetuned, Options, finetune, require_torch
 from ristretto.api.folding import Folded, fold
 from ristretto.api.front_file import FrontFile
 from ristretto.api.informing import Info, TierRow, info
@@ -18,12 +19,14 @@ from ristretto.kernels.ahead import announced_compilation
 __all__ = [
     "EQUALIZE",
     "GRANULARITIES",
+    "Finetuned",
     "Folded",
     "FrontFile",
     "Info",
     "Inspection",
     "LayerRow",
     "NewWeights",
+    "Options",
     "Quantized",
     "Silent",
     "Swept",
@@ -31,12 +34,14 @@ __all__ = [
     "UpgradedFile",
     "Watcher",
     "announced_compilation",
+    "finetune",
     "fold",
     "info",
     "init_weights",
     "inspect",
     "load",
     "quantize",
+    "require_torch",
     "sweep",
     "test",
     "upgrade",
