@@ -12,7 +12,7 @@ from ristretto.errors import DataError, ModelError
 from ristretto.identity import FileHash, digest
 from ristretto.layers.dummy_data import DummyData
 from ristretto.net import Layer, Phase
-from ristretto.net.op import check_size
+from ristretto.net.limits import check_size
 
 STREAM = 3 << 32
 """Of random numbers, apart from those of crops and shuffling."""

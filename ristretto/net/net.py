@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ristretto.errors import ModelError, in_layer
 from ristretto.net.filler import Filler
-from ristretto.net.op import MOST_WEIGHTS, Op, Shape, check_size, check_walk
+from ristretto.net.limits import MOST_WEIGHTS, check_size, check_walk
+from ristretto.net.op import Op, Shape
 from ristretto.net.param import ParamSpec
 from ristretto.net.phase import NetState, Phase, Rule
 from ristretto.net.quant import LayerQuant

@@ -105,6 +105,12 @@ def test_the_loss_is_that_of_the_trimmed_net_and_is_averaged() -> None:
     assert training.smoothed == pytest.approx(np.mean(losses[-2:]), rel=1e-5)
 
 
+def test_the_loss_of_several_batches_is_their_mean() -> None:
+    given = [batch(0), batch(1)]
+    alone = [Training(net(), SHAPES, solver()).update([each]) for each in given]
+    assert Training(net(), SHAPES, solver(iter_size=2)).update(given) == pytest.approx(np.mean(alone), rel=1e-6)
+
+
 def teacher_of(plain: Net) -> Net:
     """Give the net with other weights, so that there is something to learn."""
     weights = (np.flip(WEIGHTS, 0).copy(), np.flip(BIAS).copy())
