@@ -7,12 +7,11 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bits import NETS
-from page import shared_models, table, write_block
+from bits import NETS, condensed
+from page import table, write_block
 
 from ristretto import api
 from ristretto.api.finetuning import Finetuned, Options, finetune
-from ristretto.cli.arguments import part_widths
 from ristretto.search.refine import Techniques
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -25,20 +24,6 @@ ROWS = (
     ("CIFAR-10 full", "4/4/8", Options(), ""),
     ("CIFAR-10 full", "4/4/4", Options(distill=0.5, temperature=2), ""),
 )
-
-
-def condensed(name: str, bits: str, techniques: Techniques | None) -> api.Quantized:
-    """Condense a net to given widths; score it on the whole test set."""
-    case = NETS[name]
-    folder = shared_models() / case.folder
-    return api.quantize(
-        folder / "train_val.prototxt",
-        folder / f"{case.weights}.caffemodel",
-        bits=part_widths(bits),
-        calibration_batches=case.calibration_batches,
-        iterations=case.iterations,
-        refine=techniques,
-    )
 
 
 def tuned(name: str, start: api.Quantized, options: Options, folder: Path) -> Finetuned:
@@ -71,7 +56,7 @@ def told(options: Options) -> str:
 
 def row(name: str, bits: str, options: Options, paper: str) -> list[str]:
     """Give a line of the table."""
-    plain, refined = (condensed(name, bits, techniques) for techniques in (None, Techniques()))
+    plain, refined = (condensed(NETS[name], bits, techniques) for techniques in (None, Techniques()))
     begun = time.monotonic()
     with TemporaryDirectory() as folder:
         found = tuned(name, refined, options, Path(folder))
