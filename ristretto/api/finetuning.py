@@ -205,6 +205,8 @@ def finetune(
     tests = [Test.open(test, None if model is None else read, settings, threads) for test in settings.tests]
     inputs = [settings.path, read.path, *given, *([] if snapshot is None else [snapshot])]
     loop = Loop(training, whole, start.source, tests, inputs, stop, listener, watcher)
+    if begun:
+        loop.saved = training.iteration
     with reproducible(threads):
         complete = loop.run()
         scores = loop.score() if complete else ()

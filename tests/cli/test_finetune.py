@@ -130,6 +130,17 @@ def test_a_run_goes_on_from_its_snapshot(tmp_path: Path, quantized: str) -> None
     assert [name.read_bytes() for name in names] == whole
 
 
+def test_a_snapshot_of_the_end_is_left_as_it_is(
+    tmp_path: Path, quantized: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert finetune(tmp_path, quantized, max_iter="2") == 0
+    first = capsys.readouterr().out
+    state = str(tmp_path / "lenet_iter_2.solverstate")
+    again = ["finetune", "--solver", solver(tmp_path, max_iter="2"), "--model", quantized, "--snapshot", state]
+    assert main(again) == 0
+    assert capsys.readouterr().out == first
+
+
 def test_training_starts_from_fillers(tmp_path: Path) -> None:
     found = []
     for turn, seed in enumerate(("1", "1", "2")):
