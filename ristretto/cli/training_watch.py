@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from ristretto.cli.watch import TerminalWatcher
-from ristretto.finetune.events import Event, Saved, Scored, Updated
+from ristretto.finetune.events import Event, Scored, Updated
 from ristretto.report import training
 
 
@@ -19,6 +19,8 @@ class TrainingWatcher(TerminalWatcher):
     """
 
     bar: tuple[Progress, TaskID] | None = None
+    scored = ""
+    """The last score, as the bar shows it: the first that a test net has."""
 
     @contextmanager
     def stage(self, title: str, batches: int) -> Iterator[Callable[[], None]]:
@@ -41,8 +43,11 @@ class TrainingWatcher(TerminalWatcher):
         if isinstance(event, Updated):
             if self.bar is not None:
                 progress, task = self.bar
-                progress.update(task, told=f"loss {event.smoothed:.4g}")
+                progress.update(task, told=f"loss {event.smoothed:.4g}{self.scored}")
             if event.is_due:
                 self.console.print(training.sentence(event))
-        elif isinstance(event, Scored | Saved):
-            self.console.print(training.sentence(event))
+            return
+        self.console.print(training.sentence(event))
+        if isinstance(event, Scored) and event.scores and not event.net:
+            name, score = next(iter(event.scores.items()))
+            self.scored = f", {name} {score:.4f}"
