@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ristretto.api.loading import chosen, pass_on
 from ristretto.api.training_loop import Listener, Loop
-from ristretto.api.training_start import Start, Test, find_named
+from ristretto.api.training_start import Start, Test, find_named, input_files
 from ristretto.api.watch import Silent, Watcher
 from ristretto.caffe.caffemodel import encode_weights
 from ristretto.caffe.prototxt import encode
@@ -19,7 +19,7 @@ from ristretto.caffe.solver_file import read_solver
 from ristretto.caffe.writer import rewritten_text
 from ristretto.errors import RistrettoError, TrainingError
 from ristretto.execute import Scores, default_threads
-from ristretto.net import Net, Scheme
+from ristretto.net import Net, Scheme, Solver
 from ristretto.passes import TrimWeights
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ ACTIVATIONS = ("trim", "float")
 """What training may do with layers' inputs and outputs; the default first."""
 ROUNDINGS = {scheme.value.lower(): scheme for scheme in Scheme}
 DEVICES = ("auto", "cpu", "cuda")
+SEEDS = 2**63
+"""How many there are: a solver's ``random_seed`` has 63 bits for them."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ def finetune(
     snapshot: str | Path | None = None,
     options: Options = Options(),
     threads: int | None = None,
+    outputs: Sequence[str | Path] = (),
     stop: Callable[[], bool] = lambda: False,
     listener: Listener = lambda event: None,
     watcher: Watcher | None = None,
@@ -155,6 +158,8 @@ def finetune(
     options : Options
     threads : int or None
         By default one for each core. Another number gives other last bits.
+    outputs : sequence of paths
+        What the caller writes, too: no snapshot may be called so.
     stop : callable
         Asked after each update whether to stop: then a snapshot is written.
     listener : callable
@@ -183,6 +188,7 @@ def finetune(
         watcher.note(note)
     if options.max_iter is not None:
         settings = replace(settings, max_iter=options.max_iter)
+    _check_names(outputs, settings)
     seed = options.seed if options.seed is not None else max(settings.random_seed, 0)
     read = read_model(find_named(settings.train_net, settings) if model is None else model)
     pass_on(read, watcher)
@@ -190,28 +196,42 @@ def finetune(
     given = list(weights) or [find_named(name, settings) for name in settings.weights]
     if options.starts_from_weights and not given and begun is None:
         raise TrainingError("no weights to start from", hint="give --weights; `ristretto train` starts from fillers")
+    if options.distill and not given:
+        raise TrainingError(
+            "no float net to learn from", hint="give --weights beside --snapshot: those that training started from"
+        )
     start = Start.open(read, settings, seed)
     whole = start.with_weights([begun.weights] if begun else given, watcher)
+    device = choose_device(options.device, settings, watcher.note)
     training = Training(
         start.trained_net(whole),
         start.source.shapes,
         settings,
         _choices(options, seed),
         teacher=start.trained_net(start.with_weights(given, Silent())) if options.distill else None,
-        device=choose_device(options.device, settings, watcher.note),
+        device=device,
     )
     if begun:
         restore(training, begun)
     tests = [Test.open(test, None if model is None else read, settings, threads) for test in settings.tests]
-    inputs = [settings.path, read.path, *given, *([] if snapshot is None else [snapshot])]
+    inputs = input_files(solver, weights, model, snapshot)
     loop = Loop(training, whole, start.source, tests, inputs, stop, listener, watcher)
     if begun:
         loop.saved = training.iteration
-    with reproducible(threads):
+    with reproducible(threads, device):
         complete = loop.run()
         scores = loop.score() if complete else ()
     trained = training.trained(whole)
     return Finetuned(rewritten_text(read.prototxt, read.net, trained), trained, training.iteration, complete, scores)
+
+
+def _check_names(outputs: Sequence[str | Path], solver: Solver) -> None:
+    """Make sure that no output takes the place of a snapshot's file, whichever update that is of."""
+    start = Path(f"{solver.snapshot_prefix}_iter_").resolve()
+    for path in map(Path, outputs):
+        where = path.resolve()
+        if where.parent == start.parent and where.name.startswith(start.name):
+            raise TrainingError(f"{path} is called like a snapshot", hint="choose another output file")
 
 
 def _check(options: Options) -> None:
@@ -219,6 +239,8 @@ def _check(options: Options) -> None:
     chosen("device", options.device, dict.fromkeys(DEVICES))
     if options.rounding is not None:
         chosen("rounding", options.rounding, ROUNDINGS)
+    if options.seed is not None and not 0 <= options.seed < SEEDS:
+        raise TrainingError(f"a seed of {options.seed}", hint=f"--seed lies between 0 and {SEEDS - 1}")
     if not 0 <= options.distill <= 1:
         raise TrainingError(f"a share of {options.distill:g} of the loss", hint="--distill lies between 0 and 1")
     if not 0 < options.temperature < math.inf:

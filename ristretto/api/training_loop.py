@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from ristretto.data import Batch, BatchSource
 from ristretto.execute import Scores
 from ristretto.finetune.events import Event, Saved, Scored, Updated
 from ristretto.net import Net
+from ristretto.outputs import Outputs
 
 if TYPE_CHECKING:
     from ristretto.finetune.training import Training
@@ -55,6 +57,10 @@ class Loop:
     def run(self) -> bool:
         """Run it; give whether it went on to its end."""
         training, solver = self.training, self.training.solver
+        if training.iteration < solver.max_iter:
+            # Entered and left: whether a snapshot can be written should not show after hours only.
+            with Outputs(solver.snapshot_names(solver.max_iter), self.inputs):
+                pass
         left = solver.max_iter - training.iteration
         batches = self._batches(left)
         with self.watcher.stage("training", max(left, 0)) as advance:
@@ -62,7 +68,7 @@ class Loop:
                 if self._is_due(solver.test_interval) and (training.iteration or solver.test_initialization):
                     self.score()
                 rate = training.rate
-                loss = training.update([next(batches) for _ in range(solver.iter_size)])
+                loss = training.update(islice(batches, solver.iter_size))
                 self.listener(Updated(training.iteration, loss, training.smoothed, rate, self._is_due(solver.display)))
                 advance()
                 stopped = self.stop()

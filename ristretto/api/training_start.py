@@ -9,11 +9,12 @@ from pathlib import Path
 from ristretto.api.loading import open_data
 from ristretto.api.watch import Watcher
 from ristretto.caffe.reader import Model, load_weights, read_model
+from ristretto.caffe.solver_file import read_solver
 from ristretto.data import BatchSource
 from ristretto.data.places import find
 from ristretto.errors import TrainingError
 from ristretto.execute import IntegerExecutor, Scores, score
-from ristretto.net import Layer, Net, NetState, NetTest, Shape, Solver
+from ristretto.net import Layer, Net, NetState, NetTest, Scheme, Shape, Solver
 from ristretto.passes import InitWeights
 
 
@@ -26,6 +27,32 @@ def find_named(name: str, solver: Solver) -> Path:
         When it is not there.
     """
     return find(name, (solver.path.parent,))
+
+
+def input_files(
+    solver: str | Path, weights: Sequence[str | Path], model: str | Path | None, snapshot: str | Path | None
+) -> list[str | Path]:
+    """Name the files that a training reads, those that its solver and its snapshot name included; data apart.
+
+    Parameters
+    ----------
+    solver, weights, model, snapshot
+        See `ristretto.api.finetune`.
+
+    Raises
+    ------
+    RistrettoError
+        When one is missing, or the solver or the snapshot cannot be read.
+    """
+    settings = read_solver(solver)
+    nets = dict.fromkeys([settings.train_net, *(test.net for test in settings.tests)])
+    found = [solver, *([find_named(name, settings) for name in nets] if model is None else [model])]
+    found += weights or [find_named(name, settings) for name in settings.weights]
+    if snapshot is not None:
+        from ristretto.finetune.snapshot import radix_points_of, read_snapshot
+
+        found += [snapshot, read_snapshot(snapshot).weights, radix_points_of(str(snapshot))]
+    return found
 
 
 def in_state(whole: Net, state: NetState) -> Net:
@@ -164,5 +191,8 @@ class Test:
 
 
 def _like(layer: Layer, trained: Layer | None) -> Layer:
-    """Give a layer the weights and the formats of its namesake."""
-    return layer if trained is None else replace(layer, blobs=trained.blobs, quant=trained.quant)
+    """Give a layer the weights and the formats of its namesake; what is rounded by chance in training is not here."""
+    if trained is None:
+        return layer
+    quant = replace(trained.quant, scheme=Scheme.NEAREST) if trained.quant else None
+    return replace(layer, blobs=trained.blobs, quant=quant)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -201,7 +202,10 @@ def _prefix(fields: Fields, path: Path) -> str:
     if not fields.has("snapshot_prefix"):
         return str(path.with_suffix(""))
     prefix = fields.text("snapshot_prefix")
-    return str(Path(prefix, path.stem)) if Path(prefix).is_dir() else prefix
+    if "\0" in prefix:
+        raise ModelError("snapshot_prefix holds a NUL", hint="no file can be called so")
+    # Path.is_dir raises an error where a name is too long.
+    return str(Path(prefix, path.stem)) if os.path.isdir(prefix) else prefix
 
 
 def _notes(message: Any, prototxt: Prototxt) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ristretto.api.finetuning import ACTIVATIONS, DEVICES, ROUNDINGS, Finetuned, Options, finetune, require_torch
 from ristretto.api.training_loop import Listener
+from ristretto.api.training_start import input_files
 from ristretto.cli.arguments import add_json, json_files, positive, whole
 from ristretto.cli.output import show
 from ristretto.cli.plot_arguments import add_plot
@@ -108,13 +109,16 @@ def run_training(
         plot.require_matplotlib()
     console = terminal.console(stderr=True)
     watcher, history = TrainingWatcher(console), training.History()
-    inputs = [arguments.solver, *weights, *(path for path in (model, arguments.snapshot) if path)]
+    inputs = input_files(arguments.solver, weights, model, arguments.snapshot)
     written = [*json_files(arguments), *arguments.plot, *files]
     with ExitStack() as stack:
+        log = [arguments.log] if arguments.log else []
+        # Together, so that no two of them are one file.
+        Outputs([*log, *written], inputs)
         outputs = stack.enter_context(Outputs(written, inputs))
         listeners: list[Listener] = [watcher.told, history.add]
-        if arguments.log:
-            listeners.append(stack.enter_context(_log(arguments.log, inputs, goes_on=bool(arguments.snapshot))))
+        if log:
+            listeners.append(training.Log(arguments.log, stack, goes_on=bool(arguments.snapshot)))
         if arguments.tensorboard:
             listeners.append(stack.enter_context(tensorboard(arguments.tensorboard)))
         with _interrupts(watcher) as stop:
@@ -125,6 +129,7 @@ def run_training(
                 snapshot=arguments.snapshot,
                 options=options,
                 threads=arguments.threads,
+                outputs=[*log, *written],
                 stop=stop,
                 listener=lambda event: _tell(listeners, event),
                 watcher=watcher,
@@ -163,21 +168,13 @@ def _tell(listeners: Sequence[Listener], event: Event) -> None:
 
 
 @contextmanager
-def _log(path: str, inputs: Sequence[str], *, goes_on: bool) -> Iterator[Listener]:
-    """Open a log that is written as things happen; a training that goes on from a snapshot adds to it."""
-    Outputs([path], inputs)
-    with training.open_log(path, goes_on=goes_on) as file:
-        yield lambda event: print(training.line(event), file=file, flush=True)
-
-
-@contextmanager
 def _interrupts(watcher: TrainingWatcher) -> Iterator[Callable[[], bool]]:
     """Have the first Ctrl-C end the training after its update, with a snapshot, and the second one at once."""
     asked: list[bool] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
         if asked:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("earlier snapshots stay")
         asked.append(True)
         watcher.note("stopping after this update, with a snapshot; Ctrl-C once more stops at once, without")
 

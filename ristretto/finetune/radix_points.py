@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ristretto.errors import FormatError, ModelError
 from ristretto.finetune.graph import Place
 from ristretto.finetune.trimming import LearnedRadixPoint
-from ristretto.net import LayerQuant, Net, QuantSpec
+from ristretto.net import Net, QuantSpec
 from ristretto.passes import QuantizeLayers
 
 RATE = 0.01
@@ -74,18 +74,19 @@ class RadixPoints:
         Raises
         ------
         FormatError
-            When a gradient is NaN or infinite.
+            When a gradient is NaN or infinite; nothing has moved then.
         """
         keep, keep_square = DECAYS
-        for at, ((layer, place), point) in enumerate(self.places.items()):
-            threshold = point.log2_threshold
-            gradient = 0.0 if threshold.grad is None else float(threshold.grad)
-            threshold.grad = None
+        thresholds = [point.log2_threshold for point in self.places.values()]
+        gradients = [0.0 if each.grad is None else float(each.grad) for each in thresholds]
+        for (layer, place), gradient in zip(self.places, gradients, strict=True):
             if not math.isfinite(gradient):
                 raise FormatError(
                     f"layer '{layer}': the gradient of its {place.value} threshold is {gradient}",
                     hint="lower base_lr, or leave out --learn_fl",
                 )
+        self.drop_gradients()
+        for at, (threshold, gradient) in enumerate(zip(thresholds, gradients, strict=True)):
             self.means[at] = keep * self.means[at] + (1 - keep) * gradient
             self.squares[at] = keep_square * self.squares[at] + (1 - keep_square) * gradient * gradient
             mean = self.means[at] / (1 - keep ** (iteration + 1))
@@ -129,10 +130,3 @@ class RadixPoints:
             for point, value in zip(self.places.values(), state["thresholds"].tolist(), strict=True):
                 point.log2_threshold.fill_(value)
         self.means, self.squares = state["means"].tolist(), state["squares"].tolist()
-
-    def moved(self, before: Net) -> Iterator[tuple[str, Place, LayerQuant]]:
-        """Give the places whose format is no longer that of a net."""
-        for (layer, place), point in self.places.items():
-            quant = before[layer].quant
-            if quant is not None and getattr(quant, place.value) != point.frozen():
-                yield layer, place, quant

@@ -85,8 +85,12 @@ class Shadow:
                 yield key, tensor
 
     def blobs(self, net: Net) -> Net:
-        """Give a net with the present values as its weights, float32 and read-only, in the shapes that it has."""
-        return SetWeights({layer.name: self._arrays(layer) for layer in net if layer.blobs})(net)
+        """Give a net with the present values as its weights, float32 and read-only, in the shapes that it has.
+
+        Layers that are not here, as those of another phase, keep their own.
+        """
+        held = [layer for layer in net if layer.blobs and (layer.name, 0) in self.tensors]
+        return SetWeights({layer.name: self._arrays(layer) for layer in held})(net)
 
     def _arrays(self, layer: Layer) -> tuple[Array, ...]:
         return tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -16,7 +17,7 @@ from ristretto.caffe.caffemodel import encode_weights
 from ristretto.caffe.hdf5_weights import encode_hdf5
 from ristretto.caffe.solver_state import SolverState, encode_state, read_state
 from ristretto.errors import DataError, TrainingError
-from ristretto.finetune.training import Training
+from ristretto.finetune.training import ADVICE, Training
 from ristretto.net import SnapshotFormat
 from ristretto.outputs import Outputs
 
@@ -64,29 +65,38 @@ def write_snapshot(training: Training, inputs: Sequence[str | Path] = ()) -> tup
     ------
     OutputError
         When they cannot be written.
+    TrainingError
+        When there is something in it that is no number: nobody could go on from there.
     """
-    solver = training.solver
+    training.check()
+    history = tuple(training.history)
+    if not all(np.isfinite(array).all() for array in history):
+        raise TrainingError(f"gradients have become too large after {training.iteration} updates", hint=ADVICE)
+    solver, points = training.solver, training.radix_points
     weights, state = solver.snapshot_names(training.iteration)
-    points = training.radix_points
-    names = (weights, state, *([radix_points_of(state)] if points else []))
-    with Outputs(names, inputs) as outputs:
+    third = radix_points_of(state)
+    # They appear in this order: what is gone on from comes last, when all else is there.
+    with Outputs([*([third] if points else []), weights, state], inputs) as outputs:
         encoded = ENCODERS[solver.snapshot_format](training.shadow.blobs(training.net))
         outputs.write(weights, encoded)
-        history = tuple(training.history)
         stands = SolverState(training.iteration, weights, history, training.current_step)
         outputs.write(state, encode_state(stands, solver.snapshot_format))
         if points:
             file = BytesIO()
             arrays: dict[str, Any] = dict(points.state())
             np.savez(file, **arrays)
-            outputs.write(names[2], file.getvalue())
-    return names
+            outputs.write(third, file.getvalue())
+        else:
+            # Those of an earlier training of this name would be taken for this one's.
+            Path(third).unlink(missing_ok=True)
+    return (weights, state, third) if points else (weights, state)
 
 
 def read_snapshot(path: str | Path) -> Snapshot:
     """Read a snapshot by the name of its solverstate.
 
-    The caffemodel is looked for where the solverstate says, and then beside it: both may have been moved together.
+    The caffemodel is looked for beside the solverstate, and then where that says: both may have been moved together,
+    and another training may have written one of the same name since.
 
     Raises
     ------
@@ -97,8 +107,9 @@ def read_snapshot(path: str | Path) -> Snapshot:
     """
     state = read_state(path)
     said = Path(state.learned_net)
-    places = [said, Path(path).with_name(said.name)] if state.learned_net else []
-    weights = next((place for place in places if place.is_file()), None)
+    places = [Path(path).with_name(said.name), said] if said.name else []
+    # In place of Path.is_file, which raises an error where a name is too long.
+    weights = next((place for place in places if os.path.isfile(place)), None)
     if weights is None:
         raise DataError(
             f"{path} names the weights '{state.learned_net}', which are not there",

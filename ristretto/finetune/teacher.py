@@ -22,8 +22,9 @@ class Teacher:
 
     Where the loss compares class scores by a softmax, what is learned are the teacher's probabilities: the
     Kullback-Leibler divergence from them, with all scores divided by a temperature and the result multiplied by its
-    square, in the mean over pictures (Hinton et al. 2015, "Distilling the knowledge in a neural network"). Elsewhere it
-    is half the mean squared difference of the outputs, per picture, as in a EuclideanLoss.
+    square, in the mean over all places that have classes, which are pictures as a rule (Hinton et al. 2015, "Distilling
+    the knowledge in a neural network"). Elsewhere it is half the mean squared difference of the outputs, per picture,
+    as in a EuclideanLoss.
 
     Parameters
     ----------
@@ -47,6 +48,8 @@ class Teacher:
         loss = _loss_of(net)
         self.blob, self.temperature = loss.bottoms[0], temperature
         self.compares_classes = loss.op.ignores_common_shift
+        # Where classes stand; Caffe's default for what does not say it.
+        self.axis: int = getattr(loss.op, "axis", 1)
         end = net.layers.index(loss)
         plain = QuantizeLayers(QuantSpec("", {}))(net)
         layers = tuple(replace(layer, op=layer.op.in_phase(Phase.TEST)) for layer in plain.layers[:end])
@@ -60,19 +63,17 @@ class Teacher:
 
     def loss(self, blobs: Blobs, wanted: Tensor) -> Tensor:
         """Give how far a net's outputs are from the teacher's."""
-        pictures = len(wanted)
         if not self.compares_classes:
-            return (blobs[self.blob] - wanted).square().sum() / (2 * pictures)
+            return (blobs[self.blob] - wanted).square().sum() / (2 * len(wanted))
         ours, theirs = (
-            functional.log_softmax(scores.reshape(pictures, -1) / self.temperature, dim=1)
-            for scores in (blobs[self.blob], wanted)
+            functional.log_softmax(scores / self.temperature, dim=self.axis) for scores in (blobs[self.blob], wanted)
         )
         divergence = functional.kl_div(ours, theirs, reduction="sum", log_target=True)
-        return divergence * self.temperature**2 / pictures
+        return divergence * self.temperature**2 * wanted.shape[self.axis] / wanted.numel()
 
 
 def _loss_of(net: Net) -> Layer:
-    """Give the last loss of a net, with a bottom that no layer changes behind it."""
+    """Give the last loss of a net."""
     losses = [layer for layer in net if layer.op.higher_is_better is False and layer.bottoms]
     if not losses:
         raise ModelError(

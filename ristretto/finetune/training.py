@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,18 +12,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ristretto.errors import TrainingError
+from ristretto.errors import ModelError, TrainingError
 from ristretto.finetune.graph import Activations, Graph
 from ristretto.finetune.policies import current_step, learning_rate, policy_of
 from ristretto.finetune.radix_points import RadixPoints
 from ristretto.finetune.shadow import Shadow
 from ristretto.finetune.teacher import Teacher
 from ristretto.finetune.updates import Trained, rule_of
-from ristretto.net import Net, Scheme, Shape, Solver
+from ristretto.net import Layer, Net, Scheme, Shape, Solver
 from ristretto.net.op import Array
 
 FROZEN = 0.25
 """The last part of a training, as a share, in which radix points stay: weights settle on the grids that are kept."""
+ADVICE = "lower base_lr, or set clip_gradients, and go on from a snapshot that scored well"
+"""What to do when numbers have become too large."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Training:
     Raises
     ------
     ModelError
-        When the net cannot be trained, or the solver's type and policy lack something.
+        When the net has no loss or cannot be trained, or the solver's type and policy lack something.
     """
 
     def __init__(
@@ -85,6 +88,9 @@ class Training:
         device: torch.device | str = "cpu",
     ) -> None:
         policy_of(solver)
+        # What is distilled has a loss of its own, whatever weight the net gives to it.
+        if not choices.distill and not any(_counts(layer) for layer in net):
+            raise ModelError(f"net '{net.name}' has no loss in the TRAIN phase", hint="add a loss layer")
         self.net, self.solver, self.choices = net, solver, choices
         self.iteration = 0
         self.losses: deque[float] = deque(maxlen=solver.average_loss)
@@ -129,13 +135,13 @@ class Training:
         """How many steps the learning rate has taken, as a solverstate has it."""
         return current_step(self.solver, self.iteration)
 
-    def update(self, batches: Sequence[Mapping[str, Array]]) -> float:
+    def update(self, batches: Iterable[Mapping[str, Array]]) -> float:
         """Update the weights once.
 
         Parameters
         ----------
-        batches : sequence of batches
-            As many as the solver's ``iter_size``, each the data layers' tops by blob name.
+        batches : iterable of batches
+            As many as the solver's ``iter_size``, each the data layers' tops by blob name; one is held at a time.
 
         Returns
         -------
@@ -146,25 +152,29 @@ class Training:
         ------
         TrainingError
             When the loss is NaN or infinite; the weights are as they were before.
+        FormatError
+            When the gradient of a radix point is; so are they then.
         """
-        assert len(batches) == self.solver.iter_size
-        total = 0.0
-        for at, batch in enumerate(batches):
-            loss = self._loss(batch, self.iteration * len(batches) + at)
-            loss.backward()  # type: ignore[no-untyped-call]
+        size, total = self.solver.iter_size, 0.0
+        for at, batch in zip(range(size), batches, strict=True):
+            loss = self._loss(batch, self.iteration * size + at)
+            # It has none where every lr_mult is 0: BatchNorm's sums are all that changes then.
+            if loss.requires_grad:
+                loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
-        total /= len(batches)
+        total /= size
         if not np.isfinite(total):
             raise TrainingError(
                 f"the loss is {total} at iteration {self.iteration}, with a learning rate of {self.rate:g}",
-                hint="lower base_lr, or set clip_gradients; the last snapshot is good",
+                hint=ADVICE,
             )
-        self.updater.step(self.iteration)
         if self.radix_points:
+            # First, as it may refuse: the weights have not moved then.
             if self.iteration < (1 - FROZEN) * self.solver.max_iter:
                 self.radix_points.step(self.iteration)
             else:
                 self.radix_points.drop_gradients()
+        self.updater.step(self.iteration)
         self.iteration += 1
         self.losses.append(total)
         return total
@@ -179,9 +189,30 @@ class Training:
         return distance if share == 1 else (1 - share) * found.loss + share * distance
 
     def trained(self, net: Net) -> Net:
-        """Give a net of any phase, or of all, the present weights and formats."""
+        """Give a net of any phase, or of all, the present weights and formats.
+
+        Raises
+        ------
+        TrainingError
+            As `check`.
+        """
+        self.check()
         net = self.shadow.blobs(net)
         return self.radix_points.applied(net) if self.radix_points else net
+
+    def check(self) -> None:
+        """Make sure that the weights are numbers still: the last update may have gone too far for a loss to tell.
+
+        Raises
+        ------
+        TrainingError
+            When one is NaN or infinite.
+        """
+        for (layer, _), tensor in self.shadow.distinct():
+            if not bool(torch.isfinite(tensor).all()):
+                raise TrainingError(
+                    f"weights of layer '{layer}' are NaN or infinite after {self.iteration} updates", hint=ADVICE
+                )
 
     @property
     def history(self) -> list[NDArray[np.float32]]:
@@ -214,17 +245,28 @@ class Training:
         self.iteration = iteration
 
 
+def _counts(layer: Layer) -> bool:
+    """Whether a layer adds to the loss; one may do so without a top."""
+    return any(layer.loss_weight(index) for index in range(max(len(layer.tops), 1)))
+
+
 @contextmanager
-def reproducible(threads: int) -> Iterator[None]:
+def reproducible(threads: int, device: str = "cpu") -> Iterator[None]:
     """Have torch give the same numbers in every run on one machine, on so many threads.
 
-    The number of threads is part of the order in which torch adds up: another one gives other last bits.
+    The number of threads is part of the order in which torch adds up: another one gives other last bits. On a GPU some
+    operations have no order of their own; torch warns of those, where on a CPU it would refuse them.
     """
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    threads_before = torch.get_num_threads()
+    before, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    on_gpu = device != "cpu"
+    if on_gpu:
+        # cuBLAS reads it when it is first used, and is refused by torch without it.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(True, warn_only=on_gpu)
     try:
         yield
     finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
+        torch.set_num_threads(threads_before)
+        torch.use_deterministic_algorithms(before, warn_only=warned)

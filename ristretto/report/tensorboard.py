@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ristretto.errors import RistrettoError
+from ristretto.errors import OutputError, RistrettoError
 from ristretto.finetune.events import Event, Scored, Updated
 
 
@@ -16,7 +16,7 @@ def tensorboard(folder: str) -> Iterator[Callable[[Event], None]]:
     Raises
     ------
     RistrettoError
-        When TensorBoard is not there.
+        When TensorBoard is not there, or the folder cannot be made.
     """
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -25,7 +25,11 @@ def tensorboard(folder: str) -> Iterator[Callable[[Event], None]]:
             f"--tensorboard needs tensorboard, which cannot be imported: {error}",
             hint="install it by: pip install 'ristretto-cnn[tensorboard]'",
         ) from error
-    with SummaryWriter(folder) as writer:
+    try:
+        opened = SummaryWriter(folder)
+    except OSError as error:
+        raise OutputError(f"cannot write {folder}: {error.strerror}", hint="name a folder") from error
+    with opened as writer:
 
         def add(event: Event) -> None:
             if isinstance(event, Updated):

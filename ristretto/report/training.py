@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any, TextIO
 
@@ -47,7 +48,41 @@ def sentence(event: Event) -> str:
 
 def line(event: Event) -> str:
     """Give an event as a line of JSON: its kind, lower case, as ``event``, and its fields."""
-    return json.dumps({"event": type(event).__name__.lower(), **asdict(event)})
+    data = {"event": type(event).__name__.lower(), **asdict(event)}
+    return json.dumps(plain.finite(data), allow_nan=False)
+
+
+@dataclass(eq=False)
+class Log:
+    """A log that is written as things happen.
+
+    The file is opened when there is something to tell: a training that cannot start leaves an older log as it is.
+
+    Parameters
+    ----------
+    path : str
+    stack : ExitStack
+        Closes it.
+    goes_on : bool
+        Whether lines are added to what is there, as by a training that goes on from a snapshot.
+    """
+
+    path: str
+    stack: ExitStack
+    goes_on: bool = False
+    file: TextIO | None = field(default=None, init=False)
+
+    def __call__(self, event: Event) -> None:
+        """Write a line.
+
+        Raises
+        ------
+        OutputError
+            When the file cannot be opened.
+        """
+        if self.file is None:
+            self.file = self.stack.enter_context(open_log(self.path, goes_on=self.goes_on))
+        print(line(event), file=self.file, flush=True)
 
 
 def open_log(path: str, *, goes_on: bool) -> TextIO:

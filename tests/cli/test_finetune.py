@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,9 @@ import pytest
 from ristretto import api
 from ristretto.caffe.reader import load_weights, read_model
 from ristretto.cli.main import main
+from ristretto.cli.training_watch import TrainingWatcher
 from ristretto.errors import RistrettoError
+from ristretto.finetune.events import Event, Updated
 from ristretto.passes import TrimWeights
 
 MODEL, WEIGHTS = "models/lenet/train_val.prototxt", "models/lenet/lenet.caffemodel"
@@ -141,6 +144,70 @@ def test_a_snapshot_of_the_end_is_left_as_it_is(
     assert capsys.readouterr().out == first
 
 
+def test_the_end_shows_what_test_shows(tmp_path: Path, quantized: str, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert finetune(tmp_path, quantized) == 0
+    tuned = capsys.readouterr().out
+    weights = str(tmp_path / "lenet_iter_4.caffemodel")
+    assert main(["test", "--model", quantized, "--weights", weights, "--iterations", "2"]) == 0
+    assert tuned == "trained to the end: 4 updates\n" + capsys.readouterr().out
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Have Ctrl-C pressed in the first update."""
+    told = TrainingWatcher.told
+
+    def press(watcher: TrainingWatcher, event: Event) -> None:
+        told(watcher, event)
+        if isinstance(event, Updated) and event.iteration == 1:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(TrainingWatcher, "told", press)
+
+
+def test_ctrl_c_writes_a_snapshot_of_its_own(
+    tmp_path: Path, quantized: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    interrupt(monkeypatch, 1)
+    capsys.readouterr()
+    assert finetune(tmp_path, quantized, "--json", "-", snapshot="0") == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    told = json.loads(capsys.readouterr().out)
+    names = [str(tmp_path / f"lenet_iter_1.{kind}") for kind in ("caffemodel", "solverstate")]
+    assert (told["complete"], told["iterations"], told["scores"], told["snapshots"]) == (False, 1, [], [names])
+    assert all(Path(name).is_file() for name in names)
+
+
+def test_ctrl_c_once_more_stops_at_once(
+    tmp_path: Path, quantized: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupt(monkeypatch, 2)
+    out = tmp_path / "out.caffemodel"
+    assert finetune(tmp_path, quantized, "--weights_out", str(out), snapshot="0") == 130
+    assert "nothing was written; earlier snapshots stay" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["solver.prototxt"]
+
+
+def test_a_snapshot_of_another_net_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other.prototxt"
+    text = Path(MODEL).read_text()
+    assert "num_output: 500" in text
+    other.write_text(text.replace("num_output: 500", "num_output: 20"))
+    short = {"max_iter": "1", "snapshot_prefix": f'"{tmp_path}/other"'}
+    assert main(["train", "--solver", solver(tmp_path, net=f'"{other}"', **short)]) == 0
+    state = tmp_path / "other_iter_1.solverstate"
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert state.name in before
+    capsys.readouterr()
+    assert main(["finetune", "--solver", solver(tmp_path), "--snapshot", str(state)]) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1
+    assert "ip1" in lines[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
 def test_training_starts_from_fillers(tmp_path: Path) -> None:
     found = []
     for turn, seed in enumerate(("1", "1", "2")):
@@ -163,6 +230,7 @@ BAD: dict[str, tuple[list[str], dict[str, str], str]] = {
     "share": (["--distill", "2"], {}, "a share of 2 of the loss"),
     "temperature": (["--temperature", "0"], {}, "a temperature of 0"),
     "input": (["--weights_out", WEIGHTS], {}, "is an input and would be overwritten"),
+    "solver": (["--solver", "nowhere.prototxt"], {}, "nowhere.prototxt"),
     "log": (["--log", WEIGHTS], {}, "is an input and would be overwritten"),
     "snapshot": (["--snapshot", WEIGHTS], {}, "is no solverstate but a caffemodel"),
 }
@@ -171,18 +239,43 @@ BAD: dict[str, tuple[list[str], dict[str, str], str]] = {
 @pytest.mark.parametrize("case", BAD)
 def test_mistakes_are_one_line(case: str, tmp_path: Path, quantized: str, capsys: pytest.CaptureFixture[str]) -> None:
     options, settings, told = BAD[case]
+    # A copy, as some of this is an attempt to write over it.
+    mine = tmp_path / "mine.caffemodel"
+    shutil.copyfile(WEIGHTS, mine)
+    options = [str(mine) if word == WEIGHTS else word for word in options]
     model = [] if case in ("rate", "net") else ["--model", quantized]
-    before = Path(WEIGHTS).read_bytes()
     out = tmp_path / "out.caffemodel"
     wanted = [] if "--weights_out" in options else ["--weights_out", str(out)]
-    command = ["finetune", "--solver", solver(tmp_path, **settings), *model, "--weights", WEIGHTS, *options, *wanted]
+    command = ["finetune", "--solver", solver(tmp_path, **settings), *model, "--weights", str(mine), *options, *wanted]
     assert main(command) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert len(lines) == 1
     assert told in lines[0]
     assert not out.exists()
     assert not list(tmp_path.glob(".*.part"))
-    assert Path(WEIGHTS).read_bytes() == before
+    assert mine.read_bytes() == Path(WEIGHTS).read_bytes()
+
+
+def test_an_older_log_outlives_a_run_that_cannot_start(tmp_path: Path, quantized: str) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text("mine\n")
+    assert main(["train", "--solver", str(tmp_path / "nowhere.prototxt"), "--log", str(log)]) == 1
+    assert finetune(tmp_path, quantized, "--log", str(log), lr_policy='"sometimes"') == 1
+    assert log.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("option", ["--weights_out", "--weights_quantized", "--json"])
+def test_no_file_is_written_twice(
+    option: str, tmp_path: Path, quantized: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    same = str(tmp_path / "same")
+    assert finetune(tmp_path, quantized, "--log", same, option, same) == 1
+    assert "is named for two outputs" in capsys.readouterr().err
+    # Snapshots are named by the solver, and would be replaced at the end.
+    snapshot = tmp_path / "lenet_iter_4.caffemodel"
+    assert finetune(tmp_path, quantized, option, str(snapshot)) == 1
+    assert "is called like a snapshot" in capsys.readouterr().err
+    assert not list(tmp_path.glob("lenet_iter_*"))
 
 
 def test_a_net_is_no_solver(capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,13 +290,20 @@ def test_without_weights_it_names_train(tmp_path: Path, capsys: pytest.CaptureFi
     assert "ristretto train" in told
 
 
-def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_torch_the_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in [name for name in sys.modules if name.startswith("ristretto.finetune.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(RistrettoError, match="training needs torch") as caught:
         api.require_torch()
     assert "ristretto-cnn[finetune]" in caught.value.hint
+    assert main(["train", "--solver", solver(tmp_path), "--weights_out", str(tmp_path / "out.caffemodel")]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: training needs torch")
+    assert "ristretto-cnn[finetune]" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["solver.prototxt"]
 
 
 def test_tensorboard_reads_what_is_written(tmp_path: Path, quantized: str) -> None:

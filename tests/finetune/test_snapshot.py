@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ristretto.caffe.caffemodel import encode_weights
 from ristretto.caffe.reader import load_weights
+from ristretto.caffe.solver_state import SolverState, encode_state
 from ristretto.errors import DataError, ModelError, RistrettoError, TrainingError
 from ristretto.finetune.graph import Activations
 from ristretto.finetune.snapshot import read_snapshot, restore, write_snapshot
@@ -160,6 +163,95 @@ def test_a_snapshot_may_be_moved(tmp_path: Path) -> None:
     (moved / Path(names[0]).name).unlink()
     with pytest.raises(DataError, match="which are not there"):
         read_snapshot(moved / Path(names[1]).name)
+
+
+def test_a_moved_snapshot_keeps_to_its_own_weights(tmp_path: Path) -> None:
+    """Another training may have written the same names where this one was."""
+    asked = solver(tmp_path / "here", momentum=0.9)
+    training = begin(asked)
+    run(training, STOP)
+    write_snapshot(training)
+    run(training, END)
+    end = encode_weights(training.shadow.blobs(training.net))
+    (tmp_path / "here").rename(tmp_path / "kept")
+    other = begin(asked, net=small_net(seed=5))
+    run(other, STOP)
+    write_snapshot(other)
+    begun = read_snapshot(tmp_path / "kept" / "net_iter_3.solverstate")
+    again = begin(asked, net=load_weights(small_net(seed=9), begun.weights))
+    restore(again, begun)
+    run(again, END)
+    assert encode_weights(again.shadow.blobs(again.net)) == end
+
+
+def test_radix_points_of_an_earlier_training_do_not_stay(tmp_path: Path) -> None:
+    asked = solver(tmp_path)
+    for choices in (Choices(learn_fl=True), PLAIN):
+        training = begin(asked, choices)
+        run(training, STOP)
+        write_snapshot(training)
+    assert read_snapshot(asked.snapshot_names(STOP)[1]).radix_points is None
+    assert go_on(asked).iteration == STOP
+
+
+@pytest.mark.parametrize("files", range(4))
+def test_a_snapshot_is_whole_when_its_solverstate_is_there(
+    files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after so many of its three files have got their names."""
+    asked = solver(tmp_path)
+    training = begin(asked, Choices(learn_fl=True))
+    run(training, STOP)
+    put, done = Path.replace, []
+
+    def replace_or_die(source: Path, target: Path) -> Path:
+        if len(done) == files:
+            raise SystemExit
+        done.append(target)
+        return put(source, target)
+
+    monkeypatch.setattr(Path, "replace", replace_or_die)
+    with nullcontext() if files == 3 else pytest.raises(SystemExit):
+        write_snapshot(training)
+    assert len(list(tmp_path.iterdir())) == files
+    state = Path(asked.snapshot_names(STOP)[1])
+    assert state.exists() == (files == 3)
+    if state.exists():
+        assert go_on(asked, Choices(learn_fl=True)).iteration == STOP
+
+
+def test_what_is_no_number_is_not_written(tmp_path: Path) -> None:
+    for harm, told in (("weights", "weights of layer 'fc'"), ("history", "gradients have become too large")):
+        training = begin(solver(tmp_path / harm))
+        run(training, STOP)
+        if harm == "weights":
+            with torch.no_grad():
+                training.shadow["fc", 1][0] = float("nan")
+        else:
+            training.restore(STOP, [np.full_like(array, np.inf) for array in training.history])
+        with pytest.raises(TrainingError, match=told):
+            write_snapshot(training)
+        assert not (tmp_path / harm).exists()
+
+
+@pytest.mark.parametrize("said", ["", "/", "..", "a" * 5000, "a\0b", "nowhere/net.caffemodel"])
+def test_a_solverstate_that_names_no_weights_is_refused(said: str, tmp_path: Path) -> None:
+    path = tmp_path / "net_iter_3.solverstate"
+    path.write_bytes(encode_state(SolverState(3, said)))
+    with pytest.raises(DataError, match="which are not there"):
+        read_snapshot(path)
+
+
+def test_radix_points_of_another_net_are_refused(tmp_path: Path) -> None:
+    asked, choices = solver(tmp_path), Choices(learn_fl=True)
+    training = begin(asked, choices)
+    run(training, STOP)
+    write_snapshot(training)
+    points = tmp_path / "net_iter_3.radix_points.npz"
+    with np.load(points) as file:
+        np.savez(points, **{name: file[name][:-1] for name in file.files})
+    with pytest.raises(ModelError, match="are not those of a net with 6"):
+        go_on(asked, choices)
 
 
 def damaged(path: Path) -> None:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from ristretto.errors import ModelError, TrainingError
+from ristretto.errors import FormatError, ModelError, TrainingError
 from ristretto.finetune.graph import Place
 from ristretto.finetune.radix_points import DECAYS, DELTA, RATE, RadixPoints
-from ristretto.finetune.training import FROZEN, Choices, Training
+from ristretto.finetune.training import FROZEN, Choices, Training, reproducible
 from ristretto.formats import FixedPoint
+from ristretto.layers.batch_norm import BatchNorm
+from ristretto.layers.convolution import Convolution
+from ristretto.layers.dropout import Dropout
 from ristretto.layers.euclidean_loss import EuclideanLoss
 from ristretto.layers.inner_product import InnerProduct
 from ristretto.layers.input import Input
 from ristretto.layers.softmax_with_loss import SoftmaxWithLoss
-from ristretto.net import Layer, LayerQuant, Net, Op, Phase, Solver
+from ristretto.net import Layer, LayerQuant, Net, Op, ParamSpec, Phase, Solver
 
 PICTURES, INPUTS, CLASSES = 5, 3, 4
 SHAPES = {"data": (PICTURES, INPUTS), "label": (PICTURES,)}
@@ -111,6 +117,18 @@ def test_the_loss_of_several_batches_is_their_mean() -> None:
     assert Training(net(), SHAPES, solver(iter_size=2)).update(given) == pytest.approx(np.mean(alone), rel=1e-6)
 
 
+def test_batches_of_one_update_are_masked_each_in_its_own_way() -> None:
+    head, fc, loss = net().layers
+    dropped = Layer("drop", Dropout(0.5), ("data",), ("dropped",))
+    masked = Net("net", (head, dropped, replace(fc, bottoms=("dropped",)), loss)).for_phase(Phase.TRAIN)
+    alone = Training(masked, SHAPES, solver(base_lr=0.0))
+    losses = [alone.update([batch(0)]) for _ in range(4)]
+    assert len(set(losses)) == 4
+    together = Training(masked, SHAPES, solver(base_lr=0.0, iter_size=2))
+    for first in (0, 2):
+        assert together.update([batch(0)] * 2) == pytest.approx(np.mean(losses[first : first + 2]), rel=1e-6)
+
+
 def teacher_of(plain: Net) -> Net:
     """Give the net with other weights, so that there is something to learn."""
     weights = (np.flip(WEIGHTS, 0).copy(), np.flip(BIAS).copy())
@@ -129,6 +147,70 @@ def test_distillation_is_the_divergence_from_the_float_net(share: float, tempera
     distance = temperature**2 * (theirs * np.log(theirs / ours)).sum() / PICTURES
     by_labels = -np.log(softmax(scores)[np.arange(PICTURES), given["label"].astype(int)]).mean()
     assert training.update([given]) == pytest.approx(share * distance + (1 - share) * by_labels, rel=1e-5)
+
+
+def test_classes_at_every_place_of_a_picture_are_distilled() -> None:
+    """Scores (n, classes, h, w): a softmax over the classes at each place, and the mean over the places."""
+    place = (2, 3)
+    kernel = RNG.normal(size=(CLASSES, INPUTS, 1, 1)).astype(np.float32)
+    other = np.flip(kernel, 0).copy()
+
+    def picture_net(weights: np.ndarray) -> Net:
+        layers = (
+            Layer("in", Input(((PICTURES, INPUTS, *place), (PICTURES, *place))), (), ("data", "label")),
+            Layer("conv", Convolution(CLASSES, (1, 1), bias_term=False), ("data",), ("conv",), (weights,)),
+            Layer("loss", SoftmaxWithLoss(), ("conv", "label"), ("loss",)),
+        )
+        return Net("net", layers).for_phase(Phase.TRAIN)
+
+    shapes = {"data": (PICTURES, INPUTS, *place), "label": (PICTURES, *place)}
+    x = np.random.default_rng(5).normal(size=shapes["data"]).astype(np.float32)
+    choices = Choices(distill=1.0, temperature=2.0)
+    training = Training(picture_net(kernel), shapes, solver(), choices, teacher=picture_net(other))
+    total = 0.0
+    for at in np.ndindex(PICTURES, *place):
+        seen = x[at[0], :, at[1], at[2]]
+        ours, theirs = (softmax((weights[:, :, 0, 0] @ seen)[None] / 2) for weights in (kernel, other))
+        total += 4 * float((theirs * np.log(theirs / ours)).sum())
+    wanted = total / (PICTURES * place[0] * place[1])
+    found = training.update([{"data": x, "label": np.zeros(shapes["label"], np.float32)}])
+    assert found == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("axis", [2, -1])
+def test_classes_are_distilled_where_the_loss_has_them(axis: int) -> None:
+    """Scores (n, rows, classes): the axis of the classes is the loss's own."""
+    rows = 2
+    shapes = {"data": (PICTURES, rows, INPUTS), "label": (PICTURES, rows)}
+    ours, theirs = WEIGHTS, np.flip(WEIGHTS, 0).copy()
+
+    def rows_net(weights: np.ndarray) -> Net:
+        layers = (
+            Layer("in", Input((shapes["data"], shapes["label"])), (), ("data", "label")),
+            Layer("fc", InnerProduct(CLASSES, bias_term=False, axis=2), ("data",), ("fc",), (weights,)),
+            Layer("loss", SoftmaxWithLoss(axis=axis), ("fc", "label"), ("loss",)),
+        )
+        return Net("net", layers).for_phase(Phase.TRAIN)
+
+    training = Training(rows_net(ours), shapes, solver(), Choices(distill=1.0), teacher=rows_net(theirs))
+    x = np.random.default_rng(6).normal(size=shapes["data"]).astype(np.float32)
+    p, q = (softmax(x.reshape(-1, INPUTS) @ weights.T) for weights in (theirs, ours))
+    found = training.update([{"data": x, "label": np.zeros(shapes["label"], np.float32)}])
+    assert found == pytest.approx((p * np.log(p / q)).sum() / (PICTURES * rows), rel=1e-5)
+
+
+def test_a_threshold_without_a_number_moves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = Training(quantized_net(), SHAPES, solver(), Choices(learn_fl=True))
+    points = training.radix_points
+    assert points is not None
+    last = list(points.places.values())[-1].log2_threshold
+    last.register_hook(lambda gradient: gradient * float("nan"))
+    before = points.state()
+    with pytest.raises(FormatError, match="layer 'fc': the gradient of its params threshold is nan"):
+        training.update([batch(0)])
+    np.testing.assert_array_equal(training.trained(net())["fc"].blobs[0], WEIGHTS)
+    for name, array in points.state().items():
+        np.testing.assert_array_equal(array, before[name])
 
 
 def test_with_distillation_alone_labels_change_nothing() -> None:
@@ -156,12 +238,95 @@ def test_a_loss_that_is_no_number_ends_the_training_and_leaves_the_weights() -> 
     training = Training(net(), SHAPES, solver(base_lr=1e30, momentum=0.0))
     with pytest.raises(TrainingError, match=r"at iteration \d+, with a learning rate of 1e\+30") as caught:
         for number in range(9):
-            before = training.trained(training.net)["fc"].blobs
+            before = training.shadow["fc", 0].detach().numpy().copy()
             training.update([batch(number)])
     assert "base_lr" in caught.value.hint
     assert 0 < training.iteration < 9
-    for ours, theirs in zip(training.trained(training.net)["fc"].blobs, before, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(training.shadow["fc", 0].detach().numpy(), before)
+
+
+def test_weights_that_are_no_numbers_are_not_given_out() -> None:
+    """An update may go too far where the loss before it was a number."""
+    training = Training(net(), SHAPES, solver())
+    training.update([batch(0)])
+    with torch.no_grad():
+        training.shadow["fc", 1][2] = np.inf
+    with pytest.raises(TrainingError, match="weights of layer 'fc' are NaN or infinite after 1 updates") as caught:
+        training.trained(training.net)
+    assert "base_lr" in caught.value.hint
+
+
+def test_a_net_without_a_loss_is_not_trained() -> None:
+    bare = net()
+    weightless = (*bare.layers[:-1], replace(bare.layers[-1], loss_weights=(0.0,)))
+    for layers in (bare.layers[:-1], weightless):
+        with pytest.raises(ModelError, match="net 'net' has no loss in the TRAIN phase"):
+            Training(replace(bare, layers=layers), SHAPES, solver())
+    # What is learned from a teacher is a loss of its own.
+    distilled = Training(
+        replace(bare, layers=weightless), SHAPES, solver(), Choices(distill=1.0), teacher=teacher_of(net())
+    )
+    assert distilled.update([batch(0)]) > 0
+
+
+def test_a_loss_without_a_top_is_one() -> None:
+    plain = net()
+    topless = replace(plain, layers=(*plain.layers[:-1], replace(plain.layers[-1], tops=())))
+    wanted = Training(plain, SHAPES, solver()).update([batch(0)])
+    assert Training(topless, SHAPES, solver()).update([batch(0)]) == wanted
+
+
+def test_where_nothing_is_trained_weights_stay_and_sums_move() -> None:
+    still = (ParamSpec(lr_mult=0.0), ParamSpec(lr_mult=0.0))
+    head, fc, loss = net().layers
+    sums = (np.zeros(INPUTS, np.float32), np.ones(INPUTS, np.float32), np.ones(1, np.float32))
+    norm = Layer("norm", BatchNorm(), ("data",), ("norm",), sums)
+    layers = (head, norm, replace(fc, bottoms=("norm",), params=still), loss)
+    training = Training(Net("net", layers).for_phase(Phase.TRAIN), SHAPES, solver())
+    training.update([batch(0)])
+    trained = training.trained(training.net)
+    np.testing.assert_array_equal(trained["fc"].blobs[0], WEIGHTS)
+    given = batch(0)["data"].mean(axis=0)
+    np.testing.assert_allclose(trained["norm"].blobs[0], given, rtol=1e-5)
+
+
+def test_one_batch_is_held_at_a_time() -> None:
+    """Those who have no room for a large batch set iter_size."""
+    training = Training(net(), SHAPES, solver(iter_size=3))
+    run = []
+
+    def given() -> Iterator[dict[str, np.ndarray]]:
+        for number in range(3):
+            run.append(training.shadow["fc", 0].grad is not None)
+            yield batch(number)
+
+    training.update(given())
+    assert run == [False, True, True]
+    for wrong in (2, 4):
+        with pytest.raises(ValueError, match="zip"):
+            training.update([batch(0)] * wrong)
+
+
+def test_settings_of_torch_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+
+    def settings() -> tuple[int, bool, bool, str | None]:
+        return (
+            torch.get_num_threads(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+            os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+        )
+
+    before = settings()
+    with pytest.raises(KeyError), reproducible(3):
+        assert settings() == (3, True, False, None)
+        raise KeyError
+    assert settings() == before
+    # A GPU's operations are not all in one order, and cuBLAS is only with a workspace of its own.
+    with reproducible(2, "cuda:0"):
+        assert settings() == (2, True, True, ":4096:8")
+    assert settings()[:3] == before[:3]
 
 
 def quantized_net() -> Net:
