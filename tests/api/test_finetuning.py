@@ -12,94 +12,20 @@ import pytest
 from ristretto import api
 from ristretto.api.training_start import input_files
 from ristretto.caffe.caffemodel import encode_weights
-from ristretto.caffe.datum import Datum
 from ristretto.caffe.reader import load_weights, read_model
-from ristretto.data import write_lmdb
-from ristretto.errors import ModelError, OutputError, RistrettoError, TrainingError
-from ristretto.finetune.events import Event, Saved, Scored, Updated
+from ristretto.errors import TrainingError
+from ristretto.finetune.events import Saved, Scored, Updated
 from ristretto.formats import FixedPoint
 from ristretto.layers.data import Data, Transform
 from ristretto.layers.image_data import ImageData
 from ristretto.net import Net
+from tests.api.tiny_training import ALL, END, NET, make_folder, solver, trained, tune, weights, written
 from tests.listener import Listener
-
-PICTURES, SIZE, END = 10, 8, 4
-
-NET = """
-name: "tiny"
-layer { name: "in" type: "Data" top: "data" top: "label" include { phase: TRAIN }
-  data_param { source: "db" backend: LMDB batch_size: 4 }
-  transform_param { crop_size: 6 mirror: true scale: 0.0078125 mean_value: 128 } }
-layer { name: "in" type: "Data" top: "data" top: "label" include { phase: TEST }
-  data_param { source: "db" backend: LMDB batch_size: 5 }
-  transform_param { crop_size: 6 scale: 0.0078125 mean_value: 128 } }
-layer { name: "conv" type: "ConvolutionRistretto" bottom: "data" top: "conv"
-  convolution_param { num_output: 3 kernel_size: 3 weight_filler { type: "xavier" } }
-  quantization_param { bw_layer_in: 6 bw_layer_out: 6 bw_params: 4 fl_layer_in: 4 fl_layer_out: 4 fl_params: 3 } }
-layer { name: "drop" type: "Dropout" bottom: "conv" top: "conv" }
-layer { name: "ip" type: "FcRistretto" bottom: "conv" top: "ip"
-  inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-  quantization_param { bw_layer_in: 6 bw_layer_out: 8 bw_params: 4 fl_layer_in: 4 fl_layer_out: 4 fl_params: 3 } }
-layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
-layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" include { phase: TEST } }
-"""
-
-PLAIN = api.Options()
-ALL = api.Options(learn_fl=True, distill=0.5, temperature=2.0, rounding="stochastic")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a quantized net, float weights for it, and pictures."""
-    rng = np.random.default_rng(4)
-    pictures = rng.integers(0, 256, (PICTURES, SIZE * SIZE), np.uint8)
-    write_lmdb(tmp_path / "db", [Datum(1, SIZE, SIZE, each.tobytes(), i % 2) for i, each in enumerate(pictures)])
-    (tmp_path / "net.prototxt").write_text(NET)
-    (tmp_path / "start.caffemodel").write_bytes(weights(tmp_path, 7))
-    return tmp_path
-
-
-def weights(folder: Path, seed: int) -> bytes:
-    rng = np.random.default_rng(seed)
-    shapes = {"conv": ((3, 1, 3, 3), (3,)), "ip": ((2, 48), (2,))}
-    made = {name: tuple(rng.normal(0, 0.3, s).astype(np.float32) for s in each) for name, each in shapes.items()}
-    net = read_model(folder / "net.prototxt").net
-    return encode_weights(replace(net, layers=tuple(replace(x, blobs=made.get(x.name, ())) for x in net)))
-
-
-def solver(folder: Path, **settings: str) -> Path:
-    plain = {
-        "net": f'"{folder}/net.prototxt"',
-        "base_lr": "0.0625",
-        "lr_policy": '"fixed"',
-        "momentum": "0.9",
-        "max_iter": str(END),
-        "test_iter": "2",
-        "test_interval": "2",
-        "snapshot": "1",
-        "snapshot_prefix": f'"{folder}/tiny"',
-        "solver_mode": "CPU",
-    }
-    path = folder / "solver.prototxt"
-    path.write_text("\n".join(f"{name}: {value}" for name, value in {**plain, **settings}.items() if value))
-    return path
-
-
-def tune(folder: Path, options: api.Options = PLAIN, snapshot: str | None = None, **settings: str) -> list[Event]:
-    events: list[Event] = []
-    api.finetune(
-        solver(folder, **settings),
-        [folder / "start.caffemodel"],
-        snapshot=None if snapshot is None else folder / snapshot,
-        options=options,
-        threads=1,
-        listener=events.append,
-    )
-    return events
-
-
-def written(folder: Path, iteration: int) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob(f"tiny_iter_{iteration}.*")}
+    return make_folder(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -124,12 +50,6 @@ def test_training_goes_on_exactly_from_every_snapshot(
         events = tune(folder, options, f"tiny_iter_{iteration}.solverstate{ending}", **settings)
         assert [each.iteration for each in events if isinstance(each, Updated)] == list(range(iteration + 1, END + 1))
         assert written(folder, END) == end
-
-
-def trained(folder: Path, options: api.Options, text: str = NET) -> bytes:
-    (folder / "net.prototxt").write_text(text)
-    tune(folder, options)
-    return (folder / f"tiny_iter_{END}.caffemodel").read_bytes()
 
 
 def test_one_seed_gives_the_same_bytes_and_another_others(folder: Path) -> None:
@@ -336,93 +256,3 @@ def test_distillation_needs_the_float_net_when_it_goes_on(folder: Path) -> None:
     tune(folder, api.Options(distill=1.0))
     with pytest.raises(TrainingError, match="no float net to learn from"):
         api.finetune(solver(folder), snapshot=folder / "tiny_iter_2.solverstate", options=api.Options(distill=1.0))
-
-
-def refused(
-    folder: Path, error: type[RistrettoError], match: str, options: api.Options = PLAIN, **settings: str
-) -> None:
-    """Make sure that nothing was done before the error."""
-    before = sorted(folder.iterdir())
-    events: list[Event] = []
-    with pytest.raises(error, match=match):
-        api.finetune(solver(folder, **settings), [folder / "start.caffemodel"], options=options, listener=events.append)
-    assert events == []
-    assert {*before, folder / "solver.prototxt"} == set(folder.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        (api.Options(activations="some"), "no treatment of activations is called 'some'"),
-        (api.Options(rounding="up"), "no rounding is called 'up'"),
-        (api.Options(device="tpu"), "no device is called 'tpu'"),
-        (api.Options(distill=-0.5), "a share of -0.5"),
-        (api.Options(distill=float("nan")), "a share of nan"),
-        (api.Options(temperature=float("inf")), "a temperature of inf"),
-        (api.Options(temperature=float("nan")), "a temperature of nan"),
-        (api.Options(seed=-1), "a seed of -1"),
-        (api.Options(seed=2**63), "a seed of 9223372036854775808"),
-    ],
-)
-def test_options_that_mean_nothing_are_refused(options: api.Options, told: str, folder: Path) -> None:
-    refused(folder, RistrettoError, told, options)
-
-
-def test_the_greatest_seed_is_one(folder: Path) -> None:
-    assert trained(folder, replace(ALL, seed=2**63 - 1))
-
-
-def test_a_net_without_a_loss_is_refused_before_it_is_scored(folder: Path) -> None:
-    (folder / "net.prototxt").write_text("\n".join(x for x in NET.splitlines() if "SoftmaxWithLoss" not in x))
-    refused(folder, ModelError, "net 'tiny' has no loss in the TRAIN phase")
-
-
-def test_a_float_net_has_no_radix_points_to_learn(folder: Path) -> None:
-    lines = [x for x in NET.splitlines() if "quantization_param" not in x]
-    text = "\n".join(lines).replace("ConvolutionRistretto", "Convolution").replace("FcRistretto", "InnerProduct")
-    (folder / "net.prototxt").write_text(text.replace('"xavier" } }', '"xavier" } } }'))
-    refused(folder, ModelError, "no radix point to learn", api.Options(learn_fl=True))
-
-
-def test_where_snapshots_go_is_looked_at_first(folder: Path) -> None:
-    refused(folder, OutputError, "cannot write", snapshot_prefix=f'"{folder}/net.prototxt/tiny"')
-    refused(folder, OutputError, "cannot write", snapshot_prefix=f'"{folder}/{"a" * 300}"')
-    refused(folder, ModelError, "snapshot_prefix holds a NUL", snapshot_prefix='"a\\000b"')
-    (folder / "new").mkdir()
-    tune(folder, snapshot_prefix=f'"{folder}/new/deep/tiny"')
-    assert (folder / "new/deep/tiny_iter_4.caffemodel").is_file()
-
-
-def test_a_snapshot_that_would_take_an_inputs_place_is_refused(folder: Path) -> None:
-    name = folder / f"tiny_iter_{END}.caffemodel"
-    (folder / "start.caffemodel").rename(name)
-    before = name.read_bytes()
-    with pytest.raises(OutputError, match="is an input and would be overwritten"):
-        api.finetune(solver(folder), [name])
-    assert name.read_bytes() == before
-    assert sorted(path.name for path in folder.iterdir()) == ["db", "net.prototxt", "solver.prototxt", name.name]
-
-
-@pytest.mark.parametrize(
-    ("settings", "told"),
-    [
-        ({"net": '"nowhere.prototxt"'}, "nowhere.prototxt does not exist"),
-        ({"max_iter": ""}, "max_iter is missing"),
-        ({"test_interval": "", "test_iter": "2"}, "test_iter without a test_interval"),
-        ({"type": '"LARS"'}, "unknown type 'LARS'"),
-        ({"iter_size": "0"}, "iter_size is 0"),
-        ({"base_lr": "nan"}, "base_lr is nan"),
-        ({"base_lr": "1e39"}, "base_lr is inf"),
-        ({"lr_policy": '"step"'}, "needs gamma"),
-        ({"clip_gradients": "0"}, "clip_gradients is 0"),
-    ],
-)
-def test_solvers_that_make_no_sense_are_refused(settings: dict[str, str], told: str, folder: Path) -> None:
-    refused(folder, RistrettoError, told, **settings)
-
-
-def test_weights_of_another_net_are_refused(folder: Path) -> None:
-    net = load_weights(read_model(folder / "net.prototxt").net, folder / "start.caffemodel")
-    other = replace(net, layers=tuple(replace(x, name=f"other_{x.name}") for x in net))
-    (folder / "start.caffemodel").write_bytes(encode_weights(other))
-    refused(folder, ModelError, "no layer of net 'tiny' has weights in")
