@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
-from page import shared_models, table, write_block
+from page import fill_block, shared_models
 
 from ristretto import api
 from ristretto.cli.arguments import part_widths
@@ -37,6 +36,20 @@ class Case:
     iterations: int
     calibration_data: str | None = None
     preparation: Preparation = AS_WRITTEN
+
+    def quantize(self, **options: Any) -> api.Quantized:
+        """Condense the net; `options` are those of `api.quantize` beside what feeds it."""
+        models = shared_models()
+        return api.quantize(
+            models / self.folder / "train_val.prototxt",
+            models / self.folder / f"{self.weights}.caffemodel",
+            calibration_data=None if self.calibration_data is None else models / self.calibration_data,
+            preparation=self.preparation,
+            calibration_batches=self.calibration_batches,
+            skip=self.skip,
+            iterations=self.iterations,
+            **options,
+        )
 
 
 NETS = {
@@ -71,28 +84,17 @@ ROWS = (
 
 def condensed(case: Case, bits: str, techniques: Techniques | None) -> api.Quantized:
     """Condense a net to given widths."""
-    models = shared_models()
-    data: Path | None = None if case.calibration_data is None else models / case.calibration_data
-    return api.quantize(
-        models / case.folder / "train_val.prototxt",
-        models / case.folder / f"{case.weights}.caffemodel",
-        calibration_data=data,
-        preparation=case.preparation,
-        bits=part_widths(bits),
-        calibration_batches=case.calibration_batches,
-        skip=case.skip,
-        iterations=case.iterations,
-        refine=techniques,
-    )
+    return case.quantize(bits=part_widths(bits), refine=techniques)
 
 
-def row(name: str, bits: str, original: str) -> list[str]:
+def rows(line: tuple[str, str, str]) -> list[list[str]]:
     """Give a line of the table."""
+    name, bits, original = line
     plain, refined = (condensed(NETS[name], bits, techniques).result for techniques in (None, Techniques()))
     assert refined.baseline.argmax is not None
     assert plain.score.argmax is not None
     assert refined.score.argmax is not None
-    return [
+    cells = [
         name,
         bits,
         f"{refined.baseline.argmax:.4f}",
@@ -102,20 +104,14 @@ def row(name: str, bits: str, original: str) -> list[str]:
         f"{100 * (refined.baseline.argmax - refined.score.argmax):.2f}",
         f"{refined.score.value:.4f}",
     ]
+    return [cells]
 
 
 def main() -> None:
     """Measure every row, or those of the nets that are named."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--net", action="append", choices=NETS, help="measure this net only, and write nothing")
-    asked = parser.parse_args().net
     head = ["net", "bits CONV / FC / outputs", "float", "the original", "formats alone", "weights refined"]
     head += ["points lost", "ties as wrong"]
-    text = table(head, [row(*line) for line in ROWS if asked is None or line[0] in asked])
-    if asked is None:
-        write_block("bits", text)
-    else:
-        print(text)
+    fill_block("bits", __doc__, head, ROWS, rows)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bits import NETS, condensed
-from page import table, write_block
+from page import fill_block
 
 from ristretto import api
 from ristretto.api.finetuning import Finetuned, Options, finetune
@@ -29,15 +28,13 @@ ROWS = (
 def tuned(name: str, start: api.Quantized, options: Options, folder: Path) -> Finetuned:
     """Fine-tune a condensed net from its refined weights, by the solver in models/; score it on the whole test set."""
     case = NETS[name]
-    text = (MODELS / case.folder / "finetune.prototxt").read_text(encoding="utf-8")
-    files = {"solver.prototxt": "", "net.prototxt": start.text}
-    for line in text.splitlines():
-        prefix, tests = line.startswith("snapshot_prefix"), line.startswith("test_i")
-        files["solver.prototxt"] += f'snapshot_prefix: "{folder}/net"\n' if prefix else "" if tests else f"{line}\n"
+    lines = (MODELS / case.folder / "finetune.prototxt").read_text(encoding="utf-8").splitlines()
     # The score at the end alone, over all test pictures: nothing is chosen by it.
-    files["solver.prototxt"] += f"test_iter: {case.iterations}\ntest_interval: 1000000\ntest_initialization: false\n"
-    for file, content in files.items():
-        (folder / file).write_text(content, encoding="utf-8")
+    solver = [line for line in lines if not line.startswith(("snapshot_prefix", "test_i"))]
+    solver += [f"test_iter: {case.iterations}", "test_interval: 1000000", "test_initialization: false"]
+    solver += [f'snapshot_prefix: "{folder}/net"']
+    (folder / "solver.prototxt").write_text("\n".join(solver), encoding="utf-8")
+    (folder / "net.prototxt").write_text(start.text, encoding="utf-8")
     (folder / "net.caffemodel").write_bytes(start.encoded_weights())
     return finetune(
         folder / "solver.prototxt",
@@ -54,8 +51,9 @@ def told(options: Options) -> str:
     return " ".join(found)
 
 
-def row(name: str, bits: str, options: Options, paper: str) -> list[str]:
+def rows(line: tuple[str, str, Options, str]) -> list[list[str]]:
     """Give a line of the table."""
+    name, bits, options, paper = line
     plain, refined = (condensed(NETS[name], bits, techniques) for techniques in (None, Techniques()))
     begun = time.monotonic()
     with TemporaryDirectory() as folder:
@@ -66,7 +64,7 @@ def row(name: str, bits: str, options: Options, paper: str) -> list[str]:
     untuned = [result.result.score.argmax for result in (plain, refined)]
     baseline = refined.result.baseline.argmax
     assert baseline is not None
-    return [
+    cells = [
         name,
         bits,
         told(options),
@@ -79,13 +77,11 @@ def row(name: str, bits: str, options: Options, paper: str) -> list[str]:
         f"{found.iteration}",
         f"{minutes:.1f}",
     ]
+    return [cells]
 
 
 def main() -> None:
     """Fine-tune every row, or those of the nets that are named."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--net", action="append", choices=NETS, help="only this net, and write nothing")
-    asked = parser.parse_args().net
     head = [
         "net",
         "bits CONV / FC / outputs",
@@ -97,11 +93,7 @@ def main() -> None:
         "points lost",
     ]
     head += ["ties as wrong", "the paper: untuned, tuned", "updates", "minutes"]
-    text = table(head, [row(*line) for line in ROWS if asked is None or line[0] in asked])
-    if asked is None:
-        write_block("finetune", text)
-    else:
-        print(text)
+    fill_block("finetune", __doc__, head, ROWS, rows)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from bits import NETS
-from page import shared_models, table, write_block
+from page import fill_block
 
-from ristretto import api
 from ristretto.net import Part
 from ristretto.search import COSTS, SearchResult
 from ristretto.search.refine import Techniques
@@ -24,20 +23,9 @@ ROWS = (
 
 def search(name: str, minimize: str | None, techniques: Techniques | None) -> SearchResult:
     """Search one net: by layers for a cost, by parts without one. Half of its pictures decide, the others report."""
-    case, models = NETS[name], shared_models()
-    return api.quantize(
-        models / case.folder / "train_val.prototxt",
-        models / case.folder / f"{case.weights}.caffemodel",
-        calibration_data=None if case.calibration_data is None else models / case.calibration_data,
-        preparation=case.preparation,
-        calibration_batches=case.calibration_batches,
-        skip=case.skip,
-        iterations=case.iterations,
-        error_margin=MARGIN,
-        granularity="part" if minimize is None else "layer",
-        minimize=minimize,
-        refine=techniques,
-    ).result
+    granularity = "part" if minimize is None else "layer"
+    asked = NETS[name].quantize(error_margin=MARGIN, granularity=granularity, minimize=minimize, refine=techniques)
+    return asked.result
 
 
 def points_lost(found: SearchResult) -> list[str]:
@@ -46,8 +34,9 @@ def points_lost(found: SearchResult) -> list[str]:
     return [f"{100 * lost:.2f}" for lost in (decided, found.baseline.value - found.score.value)]
 
 
-def rows(name: str, minimize: str, techniques: Techniques | None) -> list[list[str]]:
+def rows(line: tuple[str, str, Techniques | None]) -> list[list[str]]:
     """Give two lines of the table: parts, then layers."""
+    name, minimize, techniques = line
     parts, layers = search(name, None, techniques), search(name, minimize, techniques)
     layered = layers.layered
     assert layered is not None
@@ -77,7 +66,7 @@ def main() -> None:
         "reporting half",
     ]
     head.append("evaluations, of a naive search")
-    write_block("layers", table(head, [line for case in ROWS for line in rows(*case)]))
+    fill_block("layers", __doc__, head, ROWS, rows)
 
 
 if __name__ == "__main__":

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ristretto.execute import default_threads
 from ristretto.outputs import Outputs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+T = TypeVar("T", bound=tuple[Any, ...])
 PAGE = ROOT / "docs" / "results.md"
 
 
@@ -42,6 +45,34 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Give a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def fill_block(
+    name: str, told: str | None, head: Sequence[str], lines: Sequence[T], make: Callable[[T], list[Sequence[str]]]
+) -> None:
+    """Measure every line of a benchmark's table, and write the table; with ``--net`` only some, and write nothing.
+
+    Parameters
+    ----------
+    name : str
+        Of the block.
+    told : str or None
+        What the benchmark measures.
+    head : sequence of str
+    lines : sequence
+        What is measured, each beginning with the name of a net.
+    make : callable
+        Gives the rows of one.
+    """
+    parser = argparse.ArgumentParser(description=told)
+    nets = list(dict.fromkeys(line[0] for line in lines))
+    parser.add_argument("--net", action="append", choices=nets, help="measure this net only, and write nothing")
+    asked = parser.parse_args().net
+    text = table(head, [row for line in lines if asked is None or line[0] in asked for row in make(line)])
+    if asked is None:
+        write_block(name, text)
+    else:
+        print(text)
 
 
 def write_block(name: str, text: str) -> None:
