@@ -20,6 +20,7 @@ from ristretto.finetune.trimming import LearnedRadixPoint, instead, trim_activat
 from ristretto.formats import EXACT, Format
 from ristretto.net import Layer, Net, Scheme, Shape
 from ristretto.net.op import Array
+from ristretto.net.quant import LAYER_IN, LAYER_OUT, PARAMS
 from ristretto.passes import SpellOutSharing
 
 Blobs = dict[str, Tensor]
@@ -32,14 +33,6 @@ class Activations(Enum):
     """It trims them, as the net is scored later."""
     FLOAT = "float"
     """It leaves them out, as the original does in its TRAIN phase."""
-
-
-class Place(Enum):
-    """The things of a layer that have a format."""
-
-    LAYER_IN = "layer_in"
-    LAYER_OUT = "layer_out"
-    PARAMS = "params"
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +71,8 @@ class Graph:
     activations : Activations
     rounding : Scheme or None
         How weights are rounded; None for what each layer's ``rounding_scheme`` says.
-    learned : mapping of (str, Place) to LearnedRadixPoint
-        By layer name and place, what trims instead of the format that the net has there.
+    learned : mapping of (str, str) to LearnedRadixPoint
+        By layer name and place (one of ``ristretto.net.quant.PLACES``): what trims instead of the net's format.
     seed : int
         Of all that is random: masks and stochastic rounding.
     dtype : torch.dtype
@@ -99,7 +92,7 @@ class Graph:
         *,
         activations: Activations = Activations.TRIM,
         rounding: Scheme | None = None,
-        learned: Mapping[tuple[str, Place], LearnedRadixPoint] | None = None,
+        learned: Mapping[tuple[str, str], LearnedRadixPoint] | None = None,
         seed: int = 0,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
@@ -183,12 +176,12 @@ class Graph:
         if quant and not layer.op.trims_inside:
             weights = self._trimmed_weights(layer, weights)
             if quant.layer_in is not None:
-                blobs[layer.bottoms[0]] = self._trim(layer, Place.LAYER_IN, quant.layer_in, blobs[layer.bottoms[0]])
+                blobs[layer.bottoms[0]] = self._trim(layer, LAYER_IN, quant.layer_in, blobs[layer.bottoms[0]])
         tops = self._tops(step, [blobs[bottom] for bottom in layer.bottoms], weights, tensors)
         if quant and layer.op.trims_inside:
             tops = (_trimmed_inside(layer, blobs[layer.bottoms[0]], tops[0]),)
         elif quant and quant.layer_out is not None:
-            tops = (self._trim(layer, Place.LAYER_OUT, quant.layer_out, tops[0]), *tops[1:])
+            tops = (self._trim(layer, LAYER_OUT, quant.layer_out, tops[0]), *tops[1:])
         blobs.update(zip(layer.tops, tops, strict=False))
         factors = [layer.loss_weight(index) for index in range(len(tops))]
         return sum(factor * top.sum() for factor, top in zip(factors, tops, strict=True) if factor)
@@ -203,8 +196,8 @@ class Graph:
             return tuple(torch.tensor(top).to(self.device, self.dtype) for top in results)
         # A loss that no top is named for is computed all the same.
         count = max(len(layer.tops), int(layer.op.higher_is_better is False))
-        pairs = zip(bottoms, layer.propagate_down or (True,) * len(bottoms), strict=True)
-        found = step.nodes([x if passes else x.detach() for x, passes in pairs], weights, count)
+        inputs = [x if layer.passes_down(index) else x.detach() for index, x in enumerate(bottoms)]
+        found = step.nodes(inputs, weights, count)
         with torch.no_grad():
             for index, value in found.blobs.items():
                 tensors[index].copy_(value.view(tensors[index].shape))
@@ -216,14 +209,14 @@ class Graph:
             return weights
         by_chance = (self.rounding or quant.scheme) is Scheme.STOCHASTIC
         covered = len(weights) if quant.params.covers_bias else 1
-        learned = self.learned.get((layer.name, Place.PARAMS))
+        learned = self.learned.get((layer.name, PARAMS))
         result = []
         for x in weights[:covered]:
             noise = self._draw(x.shape) if by_chance else None
             result.append(learned(x, noise) if learned else trim_weights(quant.params, x, noise))
         return result + weights[covered:]
 
-    def _trim(self, layer: Layer, place: Place, fmt: Format, x: Tensor) -> Tensor:
+    def _trim(self, layer: Layer, place: str, fmt: Format, x: Tensor) -> Tensor:
         learned = self.learned.get((layer.name, place))
         result: Tensor = learned(x) if learned else trim_activations(fmt, x)
         return result

@@ -32,8 +32,7 @@ def check_paths(net: Net, shapes: Mapping[str, tuple[Shape, ...]]) -> None:
         if layer.op.is_data:
             continue
         bottoms = net.bottom_shapes(layer, shapes)
-        passing = layer.propagate_down or (True,) * len(bottoms)
-        reached = [blob in trained and passes for blob, passes in zip(layer.bottoms, passing, strict=True)]
+        reached = [blob in trained and layer.passes_down(index) for index, blob in enumerate(layer.bottoms)]
         with in_layer(layer.name):
             tops = _trained_tops(layer, bottoms, reached, must_pass=layer.name in under_loss)
         for top, is_one in zip(layer.tops, tops, strict=False):
@@ -45,8 +44,7 @@ def _under_loss(net: Net) -> set[str]:
     blobs: set[str] = set()
     names: set[str] = set()
     for layer in reversed(net.layers):
-        tops = range(max(len(layer.tops), 1))
-        if any(layer.loss_weight(index) for index in tops) or not blobs.isdisjoint(layer.tops):
+        if layer.adds_to_loss or not blobs.isdisjoint(layer.tops):
             names.add(layer.name)
             blobs = (blobs - set(layer.tops)) | set(layer.bottoms)
     return names

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from ristretto.errors import FormatError, ModelError
-from ristretto.finetune.graph import Place
 from ristretto.finetune.trimming import LearnedRadixPoint
 from ristretto.net import Net, QuantSpec
+from ristretto.net.quant import PARAMS, PLACES
 from ristretto.passes import QuantizeLayers
 
 RATE = 0.01
@@ -43,12 +43,12 @@ class RadixPoints:
     """
 
     def __init__(self, net: Net) -> None:
-        self.places: dict[tuple[str, Place], LearnedRadixPoint] = {}
+        self.places: dict[tuple[str, str], LearnedRadixPoint] = {}
         for layer in net:
-            for place in Place if layer.quant and not layer.op.trims_inside else ():
-                fmt = getattr(layer.quant, place.value)
+            for place in PLACES if layer.quant and not layer.op.trims_inside else ():
+                fmt = getattr(layer.quant, place)
                 if fmt is not None and fmt.range_exponent is not None:
-                    point = LearnedRadixPoint(fmt, everywhere=place is Place.PARAMS)
+                    point = LearnedRadixPoint(fmt, everywhere=place == PARAMS)
                     self.places[layer.name, place] = point
         if not self.places:
             raise ModelError(
@@ -82,7 +82,7 @@ class RadixPoints:
         for (layer, place), gradient in zip(self.places, gradients, strict=True):
             if not math.isfinite(gradient):
                 raise FormatError(
-                    f"layer '{layer}': the gradient of its {place.value} threshold is {gradient}",
+                    f"layer '{layer}': the gradient of its {place} threshold is {gradient}",
                     hint="lower base_lr, or leave out --learn_fl",
                 )
         self.drop_gradients()
@@ -104,7 +104,7 @@ class RadixPoints:
         quants = {layer.name: layer.quant for layer in net if layer.quant}
         for (layer, place), point in self.places.items():
             if layer in quants:
-                formats: dict[str, Any] = {place.value: point.frozen()}
+                formats: dict[str, Any] = {place: point.frozen()}
                 quants[layer] = replace(quants[layer], **formats)
         return QuantizeLayers(QuantSpec("", quants))(net)
 

@@ -19,7 +19,7 @@ from ristretto.finetune.radix_points import RadixPoints
 from ristretto.finetune.shadow import Shadow
 from ristretto.finetune.teacher import Teacher
 from ristretto.finetune.updates import Trained, rule_of
-from ristretto.net import Layer, Net, Scheme, Shape, Solver
+from ristretto.net import Net, Scheme, Shape, Solver
 from ristretto.net.op import Array
 
 FROZEN = 0.25
@@ -89,7 +89,7 @@ class Training:
     ) -> None:
         policy_of(solver)
         # What is distilled has a loss of its own, whatever weight the net gives to it.
-        if not choices.distill and not any(_counts(layer) for layer in net):
+        if not choices.distill and not any(layer.adds_to_loss for layer in net):
             raise ModelError(f"net '{net.name}' has no loss in the TRAIN phase", hint="add a loss layer")
         self.net, self.solver, self.choices = net, solver, choices
         self.iteration = 0
@@ -243,11 +243,6 @@ class Training:
         if self.radix_points:
             self.radix_points.restore(radix_points or {})
         self.iteration = iteration
-
-
-def _counts(layer: Layer) -> bool:
-    """Whether a layer adds to the loss; one may do so without a top."""
-    return any(layer.loss_weight(index) for index in range(max(len(layer.tops), 1)))
 
 
 @contextmanager

@@ -84,6 +84,15 @@ class Layer:
             return self.loss_weights[top]
         return float(top == 0 and self.op.higher_is_better is False)
 
+    @property
+    def adds_to_loss(self) -> bool:
+        """Whether it makes a part of the sum that training minimizes; a loss without a top does so all the same."""
+        return any(self.loss_weight(top) for top in range(max(len(self.tops), 1)))
+
+    def passes_down(self, bottom: int) -> bool:
+        """Whether gradients may go on through a bottom, as far as the prototxt says."""
+        return self.propagate_down[bottom] if self.propagate_down else True
+
     def takes_part(self, state: NetState) -> bool:
         """Whether the layer is in the net of a state (Caffe's ``FilterNet``).
 

@@ -16,6 +16,10 @@ class Scheme(Enum):
     STOCHASTIC = "STOCHASTIC"
 
 
+LAYER_IN, LAYER_OUT, PARAMS = PLACES = ("layer_in", "layer_out", "params")
+"""What of a layer has a format, as the fields of `LayerQuant` are called."""
+
+
 @dataclass(frozen=True)
 class LayerQuant:
     """The formats of one quantized layer; None stands for float, which only a trial inside a search uses.

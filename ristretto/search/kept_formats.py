@@ -12,8 +12,7 @@ import numpy as np
 from ristretto.formats import FORMATS, Format
 from ristretto.identity import digest
 from ristretto.net import LayerQuant, QuantSpec
-from ristretto.net.quant import Scheme
-from ristretto.search.criteria.base import PLACES
+from ristretto.net.quant import PLACES, Scheme
 from ristretto.search.journal import Journal
 from ristretto.search.widths import Widths
 

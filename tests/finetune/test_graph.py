@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from ristretto.errors import DataError, ModelError
 from ristretto.execute import SimulateExecutor
 from ristretto.execute.lower import trimmed_blobs
-from ristretto.finetune.graph import Activations, Forward, Graph, Place
+from ristretto.finetune.graph import Activations, Forward, Graph
 from ristretto.finetune.shadow import Shadow
 from ristretto.finetune.trimming import LearnedRadixPoint
 from ristretto.formats import EXACT, FixedPoint, MiniFloat, PowerOfTwo
@@ -35,6 +35,7 @@ from ristretto.layers import (
     Threshold,
 )
 from ristretto.net import Layer, LayerQuant, Net, Op, ParamSpec, Phase, Scheme
+from ristretto.net.quant import LAYER_IN, LAYER_OUT, PARAMS
 from tests.execute.nets import EXACT as EXACT_KINDS
 from tests.execute.nets import nets, partial_quants, whole_quants
 
@@ -305,8 +306,8 @@ def test_an_lrn_that_trims_inside_has_the_float_layers_gradient() -> None:
 def test_learned_radix_points_take_the_formats_places() -> None:
     net = net_of(ip("one", "data", quant=QUANT), loss("one"))
     points = {
-        ("one", place): LearnedRadixPoint(FixedPoint(4, fl), everywhere=place is Place.PARAMS).double()
-        for place, fl in ((Place.LAYER_IN, 1), (Place.PARAMS, 0), (Place.LAYER_OUT, -1))
+        ("one", place): LearnedRadixPoint(FixedPoint(4, fl), everywhere=place == PARAMS).double()
+        for place, fl in ((LAYER_IN, 1), (PARAMS, 0), (LAYER_OUT, -1))
     }
     found, shadow = run(net, learned=points)
     formats = LayerQuant(FixedPoint(4, 1), FixedPoint(4, -1), FixedPoint(4, 0))

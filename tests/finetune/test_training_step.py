@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from ristretto.errors import FormatError, ModelError, TrainingError
-from ristretto.finetune.graph import Place
 from ristretto.finetune.radix_points import DECAYS, DELTA, RATE, RadixPoints
 from ristretto.finetune.training import FROZEN, Choices, Training, reproducible
 from ristretto.formats import FixedPoint
@@ -26,6 +25,7 @@ from ristretto.layers.inner_product import InnerProduct
 from ristretto.layers.input import Input
 from ristretto.layers.softmax_with_loss import SoftmaxWithLoss
 from ristretto.net import Layer, LayerQuant, Net, Op, ParamSpec, Phase, Solver
+from ristretto.net.quant import PLACES
 
 PICTURES, INPUTS, CLASSES = 5, 3, 4
 SHAPES = {"data": (PICTURES, INPUTS), "label": (PICTURES,)}
@@ -336,7 +336,7 @@ def quantized_net() -> Net:
 def test_thresholds_move_by_adam() -> None:
     """Its formulas in plain Python, for gradients that are given."""
     points = RadixPoints(quantized_net())
-    assert list(points.places) == [("fc", place) for place in Place]
+    assert list(points.places) == [("fc", place) for place in PLACES]
     thresholds = points.state()["thresholds"].tolist()
     first, second = [0.0] * 3, [0.0] * 3
     for step, given in enumerate(([1.0, -2.0, 0.5], [0.25, 3.0, 0.0], [-1.0, 1.0, 4.0])):

@@ -17,9 +17,10 @@ from ristretto.formats import FixedPoint, Format, MiniFloat, PowerOfTwo
 from ristretto.layers.convolution import Convolution
 from ristretto.layers.inner_product import InnerProduct
 from ristretto.net import Layer, LayerQuant, Part, QuantSpec
+from ristretto.net.quant import PLACES
 from ristretto.search import MODES, PRESETS, Journal, KeptFormats
 from ristretto.search.criteria import AUTO, CRITERIA, FORMATS_BY
-from ristretto.search.criteria.base import PLACES, Spot
+from ristretto.search.criteria.base import Spot
 from ristretto.search.criteria.output_error import OutputError
 from ristretto.search.criteria.squared_error import SquaredError
 from ristretto.search.widths import of_parts

@@ -11,12 +11,10 @@ from weakref import WeakKeyDictionary
 
 from ristretto.calibrate import LayerStats, Range
 from ristretto.formats import FixedPoint, Format
+from ristretto.net.quant import LAYER_IN, LAYER_OUT, PARAMS
 from ristretto.search.fit import candidates
 
 F = TypeVar("F", bound=Format)
-
-LAYER_IN, LAYER_OUT, PARAMS = PLACES = ("layer_in", "layer_out", "params")
-"""What of a layer has a format."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Spot:
     stats : LayerStats
         Of the layer.
     place : str
-        One of `PLACES`.
+        One of ``ristretto.net.quant.PLACES``.
     """
 
     stats: LayerStats

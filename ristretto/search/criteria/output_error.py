@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ristretto.formats import FixedPoint, Format
-from ristretto.search.criteria.base import LAYER_IN, LAYER_OUT, ErrorCriterion, Spot, as_share
+from ristretto.net.quant import LAYER_IN, LAYER_OUT
+from ristretto.search.criteria.base import ErrorCriterion, Spot, as_share
 from ristretto.search.fit import candidates, input_error, params_error, reach
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from ristretto.formats import FixedPoint, Format
 from ristretto.formats.fixed_point import MAX_FRACTION
 from ristretto.net.op import Array
-from ristretto.search.criteria.base import LAYER_IN, PARAMS, ErrorCriterion, Spot, as_share
+from ristretto.net.quant import LAYER_IN, PARAMS
+from ristretto.search.criteria.base import ErrorCriterion, Spot, as_share
 
 
 class SquaredError(ErrorCriterion):

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.formats import FixedPoint
 from ristretto.net import LayerQuant, Part
+from ristretto.net.quant import PARAMS
 from ristretto.search.criteria import Criterion
-from ristretto.search.criteria.base import PARAMS, Spot
+from ristretto.search.criteria.base import Spot
 from ristretto.search.fit import (
     fixed_point_for_input,
     fixed_point_for_output,

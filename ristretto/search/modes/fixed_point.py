@@ -9,8 +9,9 @@ from weakref import WeakKeyDictionary
 from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.formats import FixedPoint
 from ristretto.net import Part
+from ristretto.net.quant import PLACES
 from ristretto.search.criteria import Criterion
-from ristretto.search.criteria.base import PLACES, Spot
+from ristretto.search.criteria.base import Spot
 from ristretto.search.fit import candidates, integer_length, of_length, params_error, reach
 from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
 from ristretto.search.modes.dynamic_fixed_point import params_length

@@ -12,8 +12,9 @@ from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.errors import SearchError
 from ristretto.formats import MiniFloat
 from ristretto.net import Part
+from ristretto.net.quant import PLACES
 from ristretto.search.criteria import Criterion
-from ristretto.search.criteria.base import PLACES, Spot
+from ristretto.search.criteria.base import Spot
 from ristretto.search.fit import least, params_error
 from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
 from ristretto.search.result import ALL_PARTS

@@ -10,8 +10,9 @@ from ristretto.calibrate import CalibrationStats, LayerStats
 from ristretto.errors import SearchError
 from ristretto.formats import PowerOfTwo
 from ristretto.net import LayerQuant, Part
+from ristretto.net.quant import PARAMS
 from ristretto.search.criteria import Criterion
-from ristretto.search.criteria.base import PARAMS, Spot
+from ristretto.search.criteria.base import Spot
 from ristretto.search.fit import least, params_cost
 from ristretto.search.mode import Ladder, Quants, TrimmingMode
 from ristretto.search.modes.dynamic_fixed_point import activations_by_error, activations_by_range
