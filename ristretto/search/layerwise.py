@@ -118,11 +118,10 @@ class LayerSearch:
         self.part_nets = with_one_width(allocation)
         self._bisect(allocation, self.part_nets)
         if self._held:
-            rungs = down_to_the_next_rung(allocation.sites, min(self._held, key=allocation.price))
+            rungs = down_to_the_next_rung(allocation.sites, self._cheapest(allocation))
             self._bisect(allocation, with_one_width(allocation, rungs))
-            narrow = self._allocation(
-                a_bit_narrower(allocation.sites, min(self._held, key=allocation.price)), allocation.cost
-            )
+            narrower_sites = a_bit_narrower(allocation.sites, self._cheapest(allocation))
+            narrow = self._allocation(narrower_sites, allocation.cost)
             self._bisect(narrow, narrow.hull())
 
     @property
@@ -132,6 +131,10 @@ class LayerSearch:
 
     def _held_of(self, allocation: Allocation) -> list[Assignment]:
         return [net for net in self._held if allocation.allows(net)]
+
+    def _cheapest(self, allocation: Allocation) -> Assignment:
+        """Give the cheapest net that held, of equals the first: the order of the trials decides."""
+        return min(self._held_of(allocation), key=allocation.price)
 
     @property
     def _reserved(self) -> int:
@@ -157,12 +160,10 @@ class LayerSearch:
         most = (1 - STEP) * min(map(allocation.price, self._held_of(allocation)), default=math.inf)
         self._bisect(allocation, [net for net in hull if allocation.price(net) <= most])
         self._go_on(allocation, hull)
-        held = self._held_of(allocation)
-        if not held:
+        if not self._held_of(allocation):
             self._run(hull[-1])
             return hull[-1]
-        # The first of equals: the order of the trials decides.
-        best = min(held, key=allocation.price)
+        best = self._cheapest(allocation)
         for _ in range(FEW_REFINEMENTS if self.trials.changes_weights else REFINEMENTS):
             new = next((net for net in narrower(allocation, best) if self._is_worth_a_trial(net)), None)
             if new is None or not self._may_run(reserved=self._reserved):

@@ -208,7 +208,8 @@ class WeightRefiner:
             for start in (net, self.net)
         )
         weights: dict[str, tuple[Array, ...]] = {}
-        history = digest(fold)
+        # With one batch there is nothing to hold back, and all walks are on the same.
+        history = digest(fold if len(batches) < self.count else None)
         for layer in self.net:
             quant = quants.get(layer.name)
             if quant is None or quant.params is None or layer.op.part is None:
