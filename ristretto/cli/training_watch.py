@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID, TextColumn
 
 from ristretto.cli.watch import TerminalWatcher
 from ristretto.finetune.events import Event, Scored, Updated
@@ -28,9 +28,7 @@ class TrainingWatcher(TerminalWatcher):
         if self.bar is not None:
             yield lambda: None
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        shown = self.console.is_terminal
-        with Progress(*columns, TextColumn("{task.fields[told]}"), console=self.console, disable=not shown) as progress:
+        with self.bar_of(TextColumn("{task.fields[told]}"), transient=False) as progress:
             task = progress.add_task(title, total=batches, told="")
             self.bar = progress, task
             try:

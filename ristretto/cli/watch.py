@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 from ristretto.report.terminal import PART_NAMES, shown_bits
 from ristretto.search import Trial
@@ -21,11 +21,14 @@ class TerminalWatcher:
     @contextmanager
     def stage(self, title: str, batches: int) -> Iterator[Callable[[], None]]:
         """Draw a bar that is gone when the stage is done."""
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        shown = self.console.is_terminal
-        with Progress(*columns, console=self.console, transient=True, disable=not shown) as progress:
+        with self.bar_of(transient=True) as progress:
             task = progress.add_task(title, total=batches)
             yield lambda: progress.advance(task)
+
+    def bar_of(self, *more: ProgressColumn, transient: bool) -> Progress:
+        """Give what draws a bar, with further columns behind it; without a terminal it draws nothing."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), *more)
+        return Progress(*columns, console=self.console, transient=transient, disable=not self.console.is_terminal)
 
     def note(self, text: str) -> None:
         """Print a note."""
