@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ristretto.api.loading import chosen, pass_on
 from ristretto.api.training_loop import Listener, Loop
-from ristretto.api.training_start import Start, Test, find_named, input_files
+from ristretto.api.training_start import Start, Test, check_outputs, find_named, input_files
 from ristretto.api.watch import Silent, Watcher
 from ristretto.caffe.caffemodel import encode_weights
 from ristretto.caffe.prototxt import encode
@@ -19,7 +19,7 @@ from ristretto.caffe.solver_file import read_solver
 from ristretto.caffe.writer import rewritten_text
 from ristretto.errors import RistrettoError, TrainingError
 from ristretto.execute import Scores, default_threads
-from ristretto.net import Net, Scheme, Solver
+from ristretto.net import Net, Scheme
 from ristretto.passes import TrimWeights
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def finetune(
     threads : int or None
         By default one for each core. Another number gives other last bits.
     outputs : sequence of paths
-        What the caller writes, too: no snapshot may be called so.
+        What the caller writes, too: none may be read, or be called like a snapshot.
     stop : callable
         Asked after each update whether to stop: then a snapshot is written.
     listener : callable
@@ -188,12 +188,13 @@ def finetune(
         watcher.note(note)
     if options.max_iter is not None:
         settings = replace(settings, max_iter=options.max_iter)
-    _check_names(outputs, settings)
+    begun = None if snapshot is None else read_snapshot(snapshot)
+    given = list(weights) or [find_named(name, settings) for name in settings.weights]
+    inputs = input_files(settings, given, model, begun)
+    check_outputs(outputs, inputs, settings)
     seed = options.seed if options.seed is not None else max(settings.random_seed, 0)
     read = read_model(find_named(settings.train_net, settings) if model is None else model)
     pass_on(read, watcher)
-    begun = None if snapshot is None else read_snapshot(snapshot)
-    given = list(weights) or [find_named(name, settings) for name in settings.weights]
     if options.starts_from_weights and not given and begun is None:
         raise TrainingError("no weights to start from", hint="give --weights; `ristretto train` starts from fillers")
     if options.distill and not given:
@@ -214,24 +215,12 @@ def finetune(
     if begun:
         restore(training, begun)
     tests = [Test.open(test, None if model is None else read, settings, threads) for test in settings.tests]
-    inputs = input_files(solver, weights, model, snapshot)
     loop = Loop(training, whole, start.source, tests, inputs, stop, listener, watcher)
-    if begun:
-        loop.saved = training.iteration
     with reproducible(threads, device):
         complete = loop.run()
         scores = loop.score() if complete else ()
     trained = training.trained(whole)
     return Finetuned(rewritten_text(read.prototxt, read.net, trained), trained, training.iteration, complete, scores)
-
-
-def _check_names(outputs: Sequence[str | Path], solver: Solver) -> None:
-    """Make sure that no output takes the place of a snapshot's file, whichever update that is of."""
-    start = Path(f"{solver.snapshot_prefix}_iter_").resolve()
-    for path in map(Path, outputs):
-        where = path.resolve()
-        if where.parent == start.parent and where.name.startswith(start.name):
-            raise TrainingError(f"{path} is called like a snapshot", hint="choose another output file")
 
 
 def _check(options: Options) -> None:

@@ -52,7 +52,12 @@ class Loop:
     stop: Callable[[], bool]
     listener: Listener
     watcher: Watcher
-    saved: int = field(default=-1, init=False)
+    saved: int = field(init=False)
+    """The iteration of the last snapshot; -1 before the first."""
+
+    def __post_init__(self) -> None:
+        # What does not begin at the beginning goes on from one.
+        self.saved = self.training.iteration or -1
 
     def run(self) -> bool:
         """Run it; give whether it went on to its end."""
@@ -72,7 +77,7 @@ class Loop:
                 self.listener(Updated(training.iteration, loss, training.smoothed, rate, self._is_due(solver.display)))
                 advance()
                 stopped = self.stop()
-                if stopped or (training.iteration and self._is_due(solver.snapshot)):
+                if stopped or self._is_due(solver.snapshot):
                     self.save()
                 if stopped and training.iteration < solver.max_iter:
                     return False

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ristretto.api.loading import open_data
 from ristretto.api.watch import Watcher
 from ristretto.caffe.reader import Model, load_weights, read_model
-from ristretto.caffe.solver_file import read_solver
 from ristretto.data import BatchSource
 from ristretto.data.places import find
 from ristretto.errors import TrainingError
 from ristretto.execute import IntegerExecutor, Scores, score
 from ristretto.net import Layer, Net, NetState, NetTest, Scheme, Shape, Solver
+from ristretto.outputs import Outputs
 from ristretto.passes import InitWeights
+
+if TYPE_CHECKING:
+    from ristretto.finetune.snapshot import Snapshot
 
 
 def find_named(name: str, solver: Solver) -> Path:
@@ -30,29 +34,44 @@ def find_named(name: str, solver: Solver) -> Path:
 
 
 def input_files(
-    solver: str | Path, weights: Sequence[str | Path], model: str | Path | None, snapshot: str | Path | None
+    solver: Solver, weights: Sequence[str | Path], model: str | Path | None, snapshot: Snapshot | None
 ) -> list[str | Path]:
     """Name the files that a training reads, those that its solver and its snapshot name included; data apart.
 
     Parameters
     ----------
-    solver, weights, model, snapshot
-        See `ristretto.api.finetune`.
+    solver : Solver
+    weights : sequence of paths
+        The caffemodels to start from, the solver's own where it names them.
+    model : path or None
+        What takes the place of the solver's nets.
+    snapshot : Snapshot or None
 
     Raises
     ------
-    RistrettoError
-        When one is missing, or the solver or the snapshot cannot be read.
+    DataError
+        When a net that the solver names is missing.
     """
-    settings = read_solver(solver)
-    nets = dict.fromkeys([settings.train_net, *(test.net for test in settings.tests)])
-    found = [solver, *([find_named(name, settings) for name in nets] if model is None else [model])]
-    found += weights or [find_named(name, settings) for name in settings.weights]
-    if snapshot is not None:
-        from ristretto.finetune.snapshot import radix_points_of, read_snapshot
+    nets = dict.fromkeys([solver.train_net, *(test.net for test in solver.tests)])
+    found = [solver.path, *([find_named(name, solver) for name in nets] if model is None else [model]), *weights]
+    return found if snapshot is None else [*found, *snapshot.files]
 
-        found += [snapshot, read_snapshot(snapshot).weights, radix_points_of(str(snapshot))]
-    return found
+
+def check_outputs(outputs: Sequence[str | Path], inputs: Sequence[str | Path], solver: Solver) -> None:
+    """Make sure that no output is an input or another output, or takes the place of a snapshot's file.
+
+    Raises
+    ------
+    OutputError, TrainingError
+        When one does.
+    """
+    Outputs(outputs, inputs)
+    # Whichever update a snapshot is of.
+    start = Path(f"{solver.snapshot_prefix}_iter_").resolve()
+    for path in map(Path, outputs):
+        where = path.resolve()
+        if where.parent == start.parent and where.name.startswith(start.name):
+            raise TrainingError(f"{path} is called like a snapshot", hint="choose another output file")
 
 
 def in_state(whole: Net, state: NetState) -> Net:

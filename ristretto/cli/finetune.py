@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ristretto.api.finetuning import Options
-from ristretto.cli.training_arguments import add_quantized, add_training, output_files, run_training
+from ristretto.cli.training_arguments import add_quantized, add_training, run_training
 
 NAME = "finetune"
 SUMMARY = "Train a quantized net with shadow weights, as a solver says, and score it in fixed point."
@@ -54,4 +54,4 @@ def run(arguments: argparse.Namespace) -> int:
         starts_from_weights=True,
     )
     weights = arguments.weights.split(",") if arguments.weights else []
-    return run_training(arguments, weights, arguments.model, options, output_files(arguments))
+    return run_training(arguments, weights, arguments.model, options)

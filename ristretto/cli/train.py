@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ristretto.api.finetuning import Options
-from ristretto.cli.training_arguments import add_training, output_files, run_training
+from ristretto.cli.training_arguments import add_training, run_training
 
 NAME = "train"
 SUMMARY = "Train a net from its fillers, as `caffe train` does."
@@ -28,4 +28,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; give its exit code."""
     options = Options(seed=arguments.seed, max_iter=arguments.max_iter, device=arguments.device)
-    return run_training(arguments, [], arguments.model, options, output_files(arguments))
+    return run_training(arguments, [], arguments.model, options)

@@ -9,9 +9,8 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
-from ristretto.api.finetuning import ACTIVATIONS, DEVICES, ROUNDINGS, Finetuned, Options, finetune, require_torch
+from ristretto.api.finetuning import ACTIVATIONS, DEVICES, ROUNDINGS, Finetuned, Options, finetune
 from ristretto.api.training_loop import Listener
-from ristretto.api.training_start import input_files
 from ristretto.cli.arguments import add_json, json_files, positive, whole
 from ristretto.cli.output import show
 from ristretto.cli.plot_arguments import add_plot
@@ -87,9 +86,7 @@ def add_quantized(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_training(
-    arguments: argparse.Namespace, weights: Sequence[str], model: str | None, options: Options, files: Sequence[str]
-) -> int:
+def run_training(arguments: argparse.Namespace, weights: Sequence[str], model: str | None, options: Options) -> int:
     """Train; show the end, write what was asked for; give the exit code.
 
     Parameters
@@ -101,23 +98,18 @@ def run_training(
     model : str or None
         A prototxt in place of the solver's net.
     options : Options
-    files : sequence of str
-        What the caller writes beside what `add_training` names, as `OUTPUTS` has it.
     """
-    require_torch()
     if arguments.plot:
         plot.require_matplotlib()
     console = terminal.console(stderr=True)
     watcher, history = TrainingWatcher(console), training.History()
-    inputs = input_files(arguments.solver, weights, model, arguments.snapshot)
-    written = [*json_files(arguments), *arguments.plot, *files]
+    inputs = [arguments.solver, *weights, *(path for path in (model, arguments.snapshot) if path)]
+    files = [(path, make) for option, make in OUTPUTS.items() if (path := getattr(arguments, option, None))]
+    written = [*json_files(arguments), *arguments.plot, *(path for path, _ in files)]
     with ExitStack() as stack:
-        log = [arguments.log] if arguments.log else []
-        # Together, so that no two of them are one file.
-        Outputs([*log, *written], inputs)
         outputs = stack.enter_context(Outputs(written, inputs))
         listeners: list[Listener] = [watcher.told, history.add]
-        if log:
+        if arguments.log:
             listeners.append(training.Log(arguments.log, stack, goes_on=bool(arguments.snapshot)))
         if arguments.tensorboard:
             listeners.append(stack.enter_context(tensorboard(arguments.tensorboard)))
@@ -129,13 +121,13 @@ def run_training(
                 snapshot=arguments.snapshot,
                 options=options,
                 threads=arguments.threads,
-                outputs=[*log, *written],
+                outputs=[*([arguments.log] if arguments.log else []), *written],
                 stop=stop,
                 listener=lambda event: _tell(listeners, event),
                 watcher=watcher,
             )
-        for path in files:
-            outputs.write(path, _content(arguments, path, found))
+        for path, make in files:
+            outputs.write(path, make(found))
         for path in arguments.plot:
             outputs.write(path, plot.plot_training(history, plot.plot_kind(path)))
         show(training.table(found), training.data(found, history), arguments.json, outputs)
@@ -150,16 +142,6 @@ OUTPUTS: dict[str, Callable[[Finetuned], bytes]] = {
     "model_quantized": Finetuned.encoded,
 }
 """The options that name a file, and what goes there."""
-
-
-def output_files(arguments: argparse.Namespace) -> list[str]:
-    """Give the files that options of `OUTPUTS` name."""
-    return [path for option in OUTPUTS if (path := getattr(arguments, option, None))]
-
-
-def _content(arguments: argparse.Namespace, path: str, found: Finetuned) -> bytes:
-    (make,) = (make for option, make in OUTPUTS.items() if getattr(arguments, option, None) == path)
-    return make(found)
 
 
 def _tell(listeners: Sequence[Listener], event: Event) -> None:

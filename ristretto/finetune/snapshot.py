@@ -35,6 +35,8 @@ class Snapshot:
 
     Parameters
     ----------
+    path : Path
+        The solverstate's file.
     weights : Path
         The caffemodel.
     state : SolverState
@@ -42,9 +44,15 @@ class Snapshot:
         See `RadixPoints.state`.
     """
 
+    path: Path
     weights: Path
     state: SolverState
     radix_points: Mapping[str, NDArray[np.float64]] | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What belongs to it, whether or not there are radix points."""
+        return self.path, self.weights, Path(radix_points_of(str(self.path)))
 
 
 def write_snapshot(training: Training, inputs: Sequence[str | Path] = ()) -> tuple[str, ...]:
@@ -116,7 +124,7 @@ def read_snapshot(path: str | Path) -> Snapshot:
             hint="keep the files of a snapshot together",
         )
     points = Path(radix_points_of(str(path)))
-    return Snapshot(weights, state, _read_radix_points(points) if points.is_file() else None)
+    return Snapshot(Path(path), weights, state, _read_radix_points(points) if points.is_file() else None)
 
 
 def restore(training: Training, snapshot: Snapshot) -> None:

@@ -13,8 +13,10 @@ from ristretto import api
 from ristretto.api.training_start import input_files
 from ristretto.caffe.caffemodel import encode_weights
 from ristretto.caffe.reader import load_weights, read_model
+from ristretto.caffe.solver_file import read_solver
 from ristretto.errors import TrainingError
 from ristretto.finetune.events import Saved, Scored, Updated
+from ristretto.finetune.snapshot import read_snapshot
 from ristretto.formats import FixedPoint
 from ristretto.layers.data import Data, Transform
 from ristretto.layers.image_data import ImageData
@@ -239,7 +241,8 @@ def test_every_file_that_is_read_is_named(folder: Path) -> None:
     tune(folder, api.Options(learn_fl=True))
     asked = solver(folder, weights='"start.caffemodel"')
     state = folder / "tiny_iter_2.solverstate"
-    found = {Path(each).name for each in input_files(asked, [], None, state)}
+    start = folder / "start.caffemodel"
+    found = {Path(each).name for each in input_files(read_solver(asked), [start], None, read_snapshot(state))}
     assert found == {
         "solver.prototxt",
         "net.prototxt",
@@ -248,7 +251,7 @@ def test_every_file_that_is_read_is_named(folder: Path) -> None:
         "tiny_iter_2.caffemodel",
         "tiny_iter_2.radix_points.npz",
     }
-    given = input_files(asked, ["a.caffemodel"], "b.prototxt", None)
+    given = input_files(read_solver(asked), ["a.caffemodel"], "b.prototxt", None)
     assert [Path(each).name for each in given] == ["solver.prototxt", "b.prototxt", "a.caffemodel"]
 
 
