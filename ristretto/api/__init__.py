@@ -1,6 +1,7 @@
 """The public verbs: what each sub-command of the command line does, as a function in a file of its own."""
 
 from ristretto.api.equalizing import EQUALIZE
+from ristretto.api.exporting import export
 from ristretto.api.finetuning import Finetuned, Options, finetune, require_torch
 from ristretto.api.folding import Folded, fold
 from ristretto.api.front_file import FrontFile
@@ -34,6 +35,7 @@ __all__ = [
     "UpgradedFile",
     "Watcher",
     "announced_compilation",
+    "export",
     "finetune",
     "fold",
     "info",

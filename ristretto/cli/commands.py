@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from ristretto import __version__
-from ristretto.cli import finetune, fold, info, init_weights, inspect, quantize, sweep, test, train, upgrade
+from ristretto.cli import export, finetune, fold, info, init_weights, inspect, quantize, sweep, test, train, upgrade
 
-COMMANDS = (quantize, finetune, train, sweep, test, inspect, init_weights, fold, upgrade, info)
+COMMANDS = (quantize, finetune, train, sweep, test, inspect, export, init_weights, fold, upgrade, info)
 """Every sub-command: a module with NAME, SUMMARY, EXAMPLES, `add_arguments` and `run`."""
 
 EPILOG = """exit codes: 0 done, 1 error, 2 wrong usage, 3 written but the margin is missed
