@@ -11,6 +11,7 @@ from ristretto.api.inspecting import Inspection, LayerRow, inspect
 from ristretto.api.layering import GRANULARITIES
 from ristretto.api.loading import load
 from ristretto.api.quantizing import Quantized, quantize
+from ristretto.api.running import run
 from ristretto.api.sweeping import Swept, sweep
 from ristretto.api.testing import test
 from ristretto.api.upgrading import UpgradedFile, upgrade
@@ -44,6 +45,7 @@ __all__ = [
     "load",
     "quantize",
     "require_torch",
+    "run",
     "sweep",
     "test",
     "upgrade",

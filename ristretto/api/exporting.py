@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ristretto.api.feeding import open_test
-from ristretto.api.loading import chosen, load, pass_on, undeclared_shapes
+from ristretto.api.loading import ModelSource, WeightsSource, chosen, load, pass_on, undeclared_shapes
 from ristretto.api.watch import Silent, Watcher
-from ristretto.data import AS_WRITTEN, Preparation
+from ristretto.data import AS_WRITTEN, Feed, Preparation
 from ristretto.export import EXPORTERS, Exported, Subject
 from ristretto.formats import EXACT, Arithmetic
 from ristretto.net import Phase
 
 
 def export(
-    model: str | Path,
-    weights: str | Path,
+    model: ModelSource,
+    weights: WeightsSource,
     kind: str,
     *,
     golden: bool = False,
-    data: str | Path | None = None,
+    data: Feed | None = None,
     preparation: Preparation = AS_WRITTEN,
     arithmetic: Arithmetic = EXACT,
     watcher: Watcher | None = None,
@@ -28,13 +26,13 @@ def export(
 
     Parameters
     ----------
-    model, weights : path
-        Prototxt, quantized or not, and caffemodel.
+    model, weights : path, or Model and Net
+        Prototxt, quantized or not, and caffemodel: files, or what `load` gives.
     kind : str
         One of ``ristretto.export.EXPORTERS``.
     golden : bool
         Whether golden vectors are wanted, of the first batch of the TEST data.
-    data : path or None
+    data : path, arrays or None
         What feeds the net in place of the data that its prototxt names; `ristretto.data.feed` says what it may be.
     preparation : Preparation
         What is done to the pictures of `data` instead of what the prototxt says.

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ristretto.api.loading import open_data
 from ristretto.api.watch import Watcher
 from ristretto.caffe.reader import Model
-from ristretto.data import AS_WRITTEN, KINDS, BatchSource, Preparation, feed
+from ristretto.data import AS_WRITTEN, KINDS, BatchSource, Feed, Preparation, feed
 from ristretto.errors import DataError
 from ristretto.net import Net, NetState, Phase
 from ristretto.passes import AddAccuracy
@@ -21,7 +19,7 @@ def open_test(
     whole: Net,
     watcher: Watcher,
     *,
-    data: str | Path | None = None,
+    data: Feed | None = None,
     preparation: Preparation = AS_WRITTEN,
 ) -> tuple[Net, BatchSource]:
     """Give the net of the TEST phase, and what feeds it.
@@ -34,7 +32,7 @@ def open_test(
         The prototxt, and the net with all phases.
     watcher : Watcher
         Told when an accuracy is added.
-    data : path or None
+    data : path, arrays or None
         What feeds the net in place of the data that the prototxt names.
     preparation : Preparation
         What is done to the pictures of `data` instead of what the prototxt says.
@@ -58,12 +56,13 @@ def open_test(
         spare_labels=None if LABELS in blobs else LABELS,
     )
     if LABELS in source.shapes and LABELS not in blobs:
+        named = source.names[0]
         scored = AddAccuracy(LABELS, source.shapes)(net)
         if scored is net:
-            watcher.note(f"the labels of {data} are not used: the net has a score, or not one output of class scores")
+            watcher.note(f"the labels of {named} are not used: the net has a score, or not one output of class scores")
         else:
             read_by = scored.layers[-1].bottoms[0]
-            watcher.note(f"the net has no score: the accuracy of '{read_by}' by the labels of {data} is added")
+            watcher.note(f"the net has no score: the accuracy of '{read_by}' by the labels of {named} is added")
         return scored, source
     return net, source
 
@@ -75,7 +74,7 @@ def open_calibration(
     phase: Phase,
     watcher: Watcher,
     *,
-    data: str | Path | None = None,
+    data: Feed | None = None,
     preparation: Preparation = AS_WRITTEN,
 ) -> tuple[Net, BatchSource]:
     """Give the net that ranges are measured in, and what feeds it.
@@ -90,7 +89,7 @@ def open_calibration(
         Whose net is wanted; without TRAIN data it is that of the TEST phase.
     watcher : Watcher
         Told when TEST data serve.
-    data : path or None
+    data : path, arrays or None
         What ranges are measured on in place of the TRAIN data.
     preparation : Preparation
         What is done to the pictures of `data`.
@@ -119,7 +118,7 @@ def open_calibration(
         raise DataError(f"TRAIN data: {error.message}", hint=hint) from error
 
 
-def _fed(read: Model, net: Net, data: str | Path, phase: Phase, preparation: Preparation) -> BatchSource:
+def _fed(read: Model, net: Net, data: Feed, phase: Phase, preparation: Preparation) -> BatchSource:
     return feed(data, net.data_layers, phase=phase, search_path=(read.path.parent,), preparation=preparation)
 
 

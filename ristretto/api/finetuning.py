@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ristretto.api.loading import chosen, pass_on
+from ristretto.api.loading import ModelSource, WeightsSource, chosen, pass_on, prototxt_of
 from ristretto.api.training_loop import Listener, Loop
 from ristretto.api.training_start import Start, Test, check_outputs, find_named, input_files
 from ristretto.api.watch import Silent, Watcher
 from ristretto.caffe.caffemodel import encode_weights
 from ristretto.caffe.prototxt import encode
-from ristretto.caffe.reader import read_model
 from ristretto.caffe.solver_file import read_solver
 from ristretto.caffe.writer import rewritten_text
 from ristretto.errors import RistrettoError, TrainingError
@@ -128,9 +127,9 @@ def require_torch() -> None:
 
 def finetune(
     solver: str | Path,
-    weights: Sequence[str | Path] = (),
+    weights: Sequence[WeightsSource] = (),
     *,
-    model: str | Path | None = None,
+    model: ModelSource | None = None,
     snapshot: str | Path | None = None,
     options: Options = Options(),
     threads: int | None = None,
@@ -148,10 +147,10 @@ def finetune(
     ----------
     solver : path
         A solver's prototxt.
-    weights : sequence of paths
-        Caffemodels to start from; the last one that holds a layer decides. Layers that none holds are filled as their
-        fillers say. Without any they are those that the solver names.
-    model : path or None
+    weights : sequence of paths or Nets
+        Caffemodels, or nets with weights, to start from; the last one that holds a layer decides. Layers that none
+        holds are filled as their fillers say. Without any they are those that the solver names.
+    model : path, Model or None
         A prototxt in place of that, or those, which the solver names: a quantized one.
     snapshot : path or None
         A ``.solverstate`` to go on from; its weights take the place of all others.
@@ -189,11 +188,11 @@ def finetune(
     if options.max_iter is not None:
         settings = replace(settings, max_iter=options.max_iter)
     begun = None if snapshot is None else read_snapshot(snapshot)
-    given = list(weights) or [find_named(name, settings) for name in settings.weights]
+    given: list[WeightsSource] = list(weights) or [find_named(name, settings) for name in settings.weights]
     inputs = input_files(settings, given, model, begun)
     check_outputs(outputs, inputs, settings)
     seed = options.seed if options.seed is not None else max(settings.random_seed, 0)
-    read = read_model(find_named(settings.train_net, settings) if model is None else model)
+    read = prototxt_of(find_named(settings.train_net, settings) if model is None else model)
     pass_on(read, watcher)
     if options.starts_from_weights and not given and begun is None:
         raise TrainingError("no weights to start from", hint="give --weights; `ristretto train` starts from fillers")

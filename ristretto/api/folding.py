@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from ristretto.api.loading import load, pass_on
+from ristretto.api.loading import ModelSource, WeightsSource, load, pass_on
 from ristretto.api.watch import Silent, Watcher
 from ristretto.caffe.caffemodel import encode_weights
 from ristretto.caffe.prototxt import encode
@@ -38,13 +37,13 @@ class Folded:
         return encode_weights(self.net)
 
 
-def fold(model: str | Path, weights: str | Path, *, watcher: Watcher | None = None) -> Folded:
+def fold(model: ModelSource, weights: WeightsSource, *, watcher: Watcher | None = None) -> Folded:
     """Fold BatchNorm, Scale and Bias layers into the weights before them.
 
     Parameters
     ----------
-    model, weights : path
-        Prototxt and caffemodel.
+    model, weights : path, or Model and Net
+        Prototxt and caffemodel: files, or what `load` gives.
     watcher : Watcher or None
         Told what was folded, and which layers stay, and why.
 

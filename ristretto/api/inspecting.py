@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from ristretto.api.loading import load, undeclared_shapes
+from ristretto.api.loading import ModelSource, WeightsSource, load, undeclared_shapes
 from ristretto.errors import DataError
 from ristretto.net import Layer, LayerQuant, Net, Phase, Shape
 
@@ -58,15 +57,16 @@ class Inspection:
     notes: tuple[str, ...]
 
 
-def inspect(model: str | Path, weights: str | Path | None = None, *, phase: Phase = Phase.TEST) -> Inspection:
+def inspect(model: ModelSource, weights: WeightsSource | None = None, *, phase: Phase = Phase.TEST) -> Inspection:
     """List the layers of a net.
 
     Parameters
     ----------
-    model : path
-        Prototxt, quantized or not.
-    weights : path or None
-        Caffemodel; with it, parameters are counted as they are in the file and checked against the prototxt.
+    model : path or Model
+        Prototxt, quantized or not: a file, or one that has been read.
+    weights : path, Net or None
+        Caffemodel, or the net that holds its weights; with it, parameters are counted as they are there and checked
+        against the prototxt.
     phase : Phase
         Whose layers are listed.
 

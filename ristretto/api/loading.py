@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,24 +15,44 @@ from ristretto.net import Layer, Net, Phase, Shape
 
 T = TypeVar("T")
 
+ModelSource = str | Path | Model
+"""A prototxt: a file, or one that has been read."""
+WeightsSource = str | Path | Net
+"""Weights: a caffemodel, or the net of all phases that holds them."""
 
-def load(model: str | Path, weights: str | Path | None = None) -> tuple[Model, Net]:
+
+def load(model: ModelSource, weights: WeightsSource | None = None) -> tuple[Model, Net]:
     """Read a prototxt, and the weights of a caffemodel if one is given.
 
     Parameters
     ----------
-    model : path
+    model : path or Model
         A prototxt, quantized or not.
-    weights : path or None
-        A caffemodel.
+    weights : path, Net or None
+        A caffemodel, or the prototxt's net with its weights.
 
     Returns
     -------
     Model, Net
         The prototxt, and its net with all phases.
     """
-    read = read_model(model)
+    read = prototxt_of(model)
+    if isinstance(weights, Net):
+        return read, weights
     return read, read.net if weights is None else load_weights(read.net, weights)
+
+
+def prototxt_of(model: ModelSource) -> Model:
+    """Read a prototxt, where it has not been read."""
+    return model if isinstance(model, Model) else read_model(model)
+
+
+def with_weights(net: Net, weights: WeightsSource) -> Net:
+    """Give a net with weights that are matched by layer name: those of a caffemodel, or another net's."""
+    if not isinstance(weights, Net):
+        return load_weights(net, weights)
+    held = {layer.name: layer.blobs for layer in weights if layer.blobs}
+    return replace(net, layers=tuple(replace(layer, blobs=held.get(layer.name, ())) for layer in net))
 
 
 def open_data(read: Model, layers: Sequence[Layer], phase: Phase) -> BatchSource:

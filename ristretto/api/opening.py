@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from ristretto.api.feeding import open_calibration, open_test
-from ristretto.api.loading import chosen, load, pass_on
+from ristretto.api.loading import ModelSource, WeightsSource, chosen, load, pass_on
 from ristretto.api.watch import Watcher
 from ristretto.caffe.reader import Model
 from ristretto.calibrate import CalibrationStats, calibrate, from_arrays, to_arrays
-from ristretto.data import AS_WRITTEN, BatchSource, CachedSource, Preparation
+from ristretto.data import AS_WRITTEN, BatchSource, CachedSource, Feed, Preparation
 from ristretto.errors import SearchError
 from ristretto.identity import digest
 from ristretto.net import Net, Phase, QuantSpec
@@ -72,14 +71,14 @@ def choose_preset(name: str, formats_by: str, modes: Iterable[TrimmingMode]) -> 
 
 
 def open_float(
-    model: str | Path,
-    weights: str | Path,
+    model: ModelSource,
+    weights: WeightsSource,
     prepare: Callable[[Net, Watcher], Net],
     phase: Phase,
     watcher: Watcher,
     *,
-    data: str | Path | None,
-    calibration_data: str | Path | None,
+    data: Feed | None,
+    calibration_data: Feed | None,
     preparation: Preparation,
     score_blob: str | None,
     error_margin: float,
@@ -88,14 +87,14 @@ def open_float(
 
     Parameters
     ----------
-    model, weights : path
-        Prototxt and caffemodel.
+    model, weights : path, or Model and Net
+        Prototxt and caffemodel: files, or what `load` gives.
     prepare : callable
         Gives the net to go on with: folded, say.
     phase : Phase
         Whose net ranges are measured in.
     watcher : Watcher
-    data, calibration_data : path or None
+    data, calibration_data : path, arrays or None
         What feeds the net, and what ranges are measured on, in place of what the prototxt names.
     preparation : Preparation
         What is done to the pictures of both.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ristretto.api.equalizing import OFF, Equalizing, check_equalize
 from ristretto.api.folding import fold_net, hint_at_folding
@@ -21,7 +20,7 @@ from ristretto.api.judging import (
     telling_what_is_kept,
 )
 from ristretto.api.layering import LayerWish, Sensitivities, every_layer
-from ristretto.api.loading import chosen
+from ristretto.api.loading import ModelSource, WeightsSource, chosen
 from ristretto.api.opening import CACHE_BYTES, CALIBRATION_BATCHES, choose_preset, measure, open_float
 from ristretto.api.refining import refiner
 from ristretto.api.watch import Silent, Watcher
@@ -30,7 +29,7 @@ from ristretto.caffe.prototxt import encode
 from ristretto.caffe.writer import rewritten_text
 from ristretto.calibrate import CalibrationStats
 from ristretto.cluster import check_scheduler
-from ristretto.data import AS_WRITTEN, Preparation
+from ristretto.data import AS_WRITTEN, Feed, Preparation
 from ristretto.execute import IntegerExecutor, default_threads
 from ristretto.formats import EXACT, Arithmetic
 from ristretto.identity import digest
@@ -87,11 +86,11 @@ class Quantized:
 
 
 def quantize(
-    model: str | Path,
-    weights: str | Path,
+    model: ModelSource,
+    weights: WeightsSource,
     *,
-    data: str | Path | None = None,
-    calibration_data: str | Path | None = None,
+    data: Feed | None = None,
+    calibration_data: Feed | None = None,
     preparation: Preparation = AS_WRITTEN,
     trimming_mode: str = "dynamic_fixed_point",
     error_margin: float = 2.0,
@@ -123,12 +122,12 @@ def quantize(
 
     Parameters
     ----------
-    model, weights : path
-        Prototxt and caffemodel.
-    data : path or None
+    model, weights : path, or Model and Net
+        Prototxt and caffemodel: files, or what `load` gives.
+    data : path, arrays or None
         What feeds the net in place of the TEST data that its prototxt names; `ristretto.data.feed` says what it may
         be.
-    calibration_data : path or None
+    calibration_data : path, arrays or None
         What ranges are measured on in place of the TRAIN data; where there are neither, that is the TEST data.
     preparation : Preparation
         What is done to the pictures of `data` and `calibration_data` instead of what the prototxt says.

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from ristretto.api.folding import hint_at_folding
 from ristretto.api.judging import kept_formats, kept_marks, open_journal, telling_what_is_kept
-from ristretto.api.loading import chosen
+from ristretto.api.loading import ModelSource, WeightsSource, chosen
 from ristretto.api.opening import CACHE_BYTES, CALIBRATION_BATCHES, choose_preset, measure, open_float
 from ristretto.api.watch import Silent, Watcher
 from ristretto.calibrate import CalibrationStats
-from ristretto.data import AS_WRITTEN, Preparation
+from ristretto.data import AS_WRITTEN, Feed, Preparation
 from ristretto.execute import IntegerExecutor, default_threads
 from ristretto.formats import EXACT, Arithmetic
 from ristretto.net import Net
@@ -53,14 +52,14 @@ class Swept:
 
 
 def sweep(
-    model: str | Path,
-    weights: str | Path,
+    model: ModelSource,
+    weights: WeightsSource,
     *,
     bits: Sequence[int] = SWEPT_WIDTHS,
     modes: Sequence[str] = SWEPT_MODES,
     parts: Sequence[str] | None = None,
-    data: str | Path | None = None,
-    calibration_data: str | Path | None = None,
+    data: Feed | None = None,
+    calibration_data: Feed | None = None,
     preparation: Preparation = AS_WRITTEN,
     iterations: int = 50,
     preset: str = "accurate",
@@ -75,18 +74,18 @@ def sweep(
 
     Parameters
     ----------
-    model, weights : path
-        Prototxt and caffemodel.
+    model, weights : path, or Model and Net
+        Prototxt and caffemodel: files, or what `load` gives.
     bits : sequence of int
         The widths, 1 to 32 bits, in any order.
     modes : sequence of str
         Of ``ristretto.search.MODES``.
     parts : sequence of str or None
         What is condensed while the rest stays in float: values of `Part`, and "all". By default whatever the net has.
-    data : path or None
+    data : path, arrays or None
         What feeds the net in place of the TEST data that its prototxt names; `ristretto.data.feed` says what it may
         be.
-    calibration_data : path or None
+    calibration_data : path, arrays or None
         What ranges are measured on in place of the TRAIN data; where there are neither, that is the TEST data.
     preparation : Preparation
         What is done to the pictures of `data` and `calibration_data` instead of what the prototxt says.

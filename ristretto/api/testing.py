@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ristretto.api.feeding import open_test
-from ristretto.api.loading import chosen, load, pass_on
+from ristretto.api.loading import ModelSource, WeightsSource, chosen, load, pass_on
 from ristretto.api.watch import Silent, Watcher
-from ristretto.data import AS_WRITTEN, Preparation
+from ristretto.data import AS_WRITTEN, Feed, Preparation
 from ristretto.execute import EXECUTORS, Scores, default_threads, score
 from ristretto.formats import EXACT, Arithmetic
 
 
 def test(
-    model: str | Path,
-    weights: str | Path,
+    model: ModelSource,
+    weights: WeightsSource,
     *,
-    data: str | Path | None = None,
+    data: Feed | None = None,
     preparation: Preparation = AS_WRITTEN,
     iterations: int = 50,
     executor: str = "integer",
@@ -28,9 +26,9 @@ def test(
 
     Parameters
     ----------
-    model, weights : path
-        Prototxt, quantized or not, and caffemodel.
-    data : path or None
+    model, weights : path, or Model and Net
+        Prototxt, quantized or not, and caffemodel: files, or what `load` gives.
+    data : path, arrays or None
         What feeds the net in place of the data that its prototxt names; `ristretto.data.feed` says what it may be.
     preparation : Preparation
         What is done to the pictures of `data` instead of what the prototxt says.

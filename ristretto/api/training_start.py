@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ristretto.api.loading import open_data
+from ristretto.api.loading import ModelSource, WeightsSource, open_data, with_weights
 from ristretto.api.watch import Watcher
-from ristretto.caffe.reader import Model, load_weights, read_model
+from ristretto.caffe.reader import Model, read_model
 from ristretto.data import BatchSource
 from ristretto.data.places import find
 from ristretto.errors import TrainingError
@@ -34,16 +34,16 @@ def find_named(name: str, solver: Solver) -> Path:
 
 
 def input_files(
-    solver: Solver, weights: Sequence[str | Path], model: str | Path | None, snapshot: Snapshot | None
+    solver: Solver, weights: Sequence[WeightsSource], model: ModelSource | None, snapshot: Snapshot | None
 ) -> list[str | Path]:
     """Name the files that a training reads, those that its solver and its snapshot name included; data apart.
 
     Parameters
     ----------
     solver : Solver
-    weights : sequence of paths
-        The caffemodels to start from, the solver's own where it names them.
-    model : path or None
+    weights : sequence of paths or Nets
+        What training starts from, the solver's own where it names them.
+    model : path, Model or None
         What takes the place of the solver's nets.
     snapshot : Snapshot or None
 
@@ -53,7 +53,9 @@ def input_files(
         When a net that the solver names is missing.
     """
     nets = dict.fromkeys([solver.train_net, *(test.net for test in solver.tests)])
-    found = [solver.path, *([find_named(name, solver) for name in nets] if model is None else [model]), *weights]
+    named = model.path if isinstance(model, Model) else model
+    files = [weight for weight in weights if not isinstance(weight, Net)]
+    found = [solver.path, *([find_named(name, solver) for name in nets] if named is None else [named]), *files]
     return found if snapshot is None else [*found, *snapshot.files]
 
 
@@ -116,13 +118,14 @@ class Start:
         """Give the net of the solver's TRAIN state."""
         return in_state(whole, self.solver.train_state)
 
-    def with_weights(self, paths: Sequence[str | Path], watcher: Watcher) -> Net:
+    def with_weights(self, given: Sequence[WeightsSource], watcher: Watcher) -> Net:
         """Give the net with all phases and its weights.
 
         Parameters
         ----------
-        paths : sequence of paths
-            Caffemodels; the last one that holds a layer decides. What none holds is filled as its fillers say.
+        given : sequence of paths or Nets
+            Caffemodels, or nets with weights; the last one that holds a layer decides. What none holds is filled as its
+            fillers say.
         watcher : Watcher
             Told of layers that are filled although there are caffemodels.
 
@@ -132,14 +135,14 @@ class Start:
             When a file is missing, damaged or of another net, or a filler is not known.
         """
         whole = self.read.net
-        for path in paths:
-            loaded = load_weights(self.read.net, path)
+        for weights in given:
+            loaded = with_weights(self.read.net, weights)
             layers = tuple(new if new.blobs else old for old, new in zip(whole, loaded, strict=True))
             whole = replace(whole, layers=layers)
         bare = self._without_weights(self.trained_net(whole))
         if not bare:
             return whole
-        if paths:
+        if given:
             others = f" and {len(bare) - 1} more" if len(bare) > 1 else ""
             watcher.note(f"layer '{bare[0]}'{others} starts from fillers: no caffemodel holds its weights")
         filled = InitWeights(self.seed, self.source.shapes)(self.trained_net(self.read.net))

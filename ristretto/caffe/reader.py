@@ -61,7 +61,24 @@ def read_model(path: str | Path) -> Model:
     ModelError
         When a layer's type is unknown or its parameters make no sense.
     """
-    text = read_text(path)
+    return model_of(read_text(path), path)
+
+
+def model_of(text: str, path: str | Path) -> Model:
+    """Read the text of a prototxt, wherever it is.
+
+    Parameters
+    ----------
+    text : str
+        As `read_text` gives it.
+    path : path
+        What errors call it, and where its data are looked for from.
+
+    Raises
+    ------
+    PrototxtError, ModelError
+        As `read_model` does.
+    """
     prototxt = scan(text, str(path))
     message = parse(text, str(path))
     if not message.layer and not message.layers:

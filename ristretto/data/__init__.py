@@ -1,7 +1,7 @@
 """Where batches come from: databases, picture files and arrays, transformed as Caffe does."""
 
 from ristretto.data.cache import CachedSource
-from ristretto.data.feed import AS_WRITTEN, Preparation, feed
+from ristretto.data.feed import AS_WRITTEN, Feed, Preparation, feed
 from ristretto.data.kinds import KINDS, open_sources
 from ristretto.data.lmdb_writer import write_lmdb
 from ristretto.data.source import Batch, BatchSource, MergedSource
@@ -12,6 +12,7 @@ __all__ = [
     "Batch",
     "BatchSource",
     "CachedSource",
+    "Feed",
     "MergedSource",
     "Preparation",
     "feed",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ristretto.data.datums import held_by, open_database
 from ristretto.data.hdf5 import SUFFIXES as HDF5_SUFFIXES
@@ -17,9 +20,10 @@ from ristretto.data.kinds import open_sources
 from ristretto.data.pictures import Pictures, PictureSource
 from ristretto.data.places import find
 from ristretto.data.source import BatchSource, MergedSource
-from ristretto.data.tables import Column, Table, TableSource, open_arrays
+from ristretto.data.tables import ArrayTable, Column, Table, TableSource, open_arrays
 from ristretto.data.transform import open_transformer
 from ristretto.errors import DataError, ModelError
+from ristretto.identity import digest
 from ristretto.layers.data import Data, Transform
 from ristretto.layers.dummy_data import DummyData
 from ristretto.layers.hdf5_data import HDF5Data
@@ -27,6 +31,8 @@ from ristretto.layers.image_data import ImageData
 from ristretto.layers.memory_data import MemoryData
 from ristretto.net import Layer, Phase, Shape
 
+Feed = str | Path | Mapping[str, NDArray[Any]]
+"""What may feed a net: a path, or arrays in memory by name."""
 PICTURES, LABELS = "data", "label"
 """What arrays are called that are not called like a blob."""
 ACCEPTED = (
@@ -90,8 +96,19 @@ class _Blob:
         return self.shape is None or math.prod(self.shape[1:]) == 1
 
 
+def table_of(arrays: Mapping[str, NDArray[Any]]) -> ArrayTable:
+    """Give arrays in memory as a table, named by what they hold: the same ones have one name, others another.
+
+    Raises
+    ------
+    DataError
+        When one holds no numbers, or they differ in rows.
+    """
+    return ArrayTable(f"arrays {digest(arrays)[:8]}", arrays)
+
+
 def feed(
-    path: str | Path,
+    given: Feed,
     layers: Sequence[Layer],
     *,
     phase: Phase,
@@ -106,9 +123,10 @@ def feed(
 
     Parameters
     ----------
-    path : path
+    given : path, or mapping of str to array
         A database, a folder of pictures (flat, or with one folder for each class), a list of pictures, arrays in
-        ``.npy``, ``.npz`` or HDF5 files. Arrays are found by the name of the blob, else as ``data`` and ``label``.
+        ``.npy``, ``.npz`` or HDF5 files, or in memory. Arrays are found by the name of the blob, else as ``data`` and
+        ``label``.
     layers : sequence of Layer
         The data layers of one phase.
     phase : Phase
@@ -125,8 +143,13 @@ def feed(
         When there is nothing to feed, the path is missing, damaged or of no known kind, or what it holds does not fit
         the net.
     """
-    path = Path(path)
-    if not os.path.exists(path):
+    table: Table | None = None
+    if isinstance(given, Mapping):
+        table = table_of(given)
+        given = table.name
+    # Of arrays in memory it is what messages call them.
+    path = Path(given)
+    if table is None and not os.path.exists(path):
         raise DataError(f"{path} does not exist", hint=f"it may be {ACCEPTED}")
     fed = [layer for layer in layers if not isinstance(layer.op, DummyData)]
     if not fed:
@@ -135,7 +158,7 @@ def feed(
         raise DataError("resize_height and resize_width must stand together", hint="set both, or neither")
     blobs = [_blob(layer, index, preparation) for layer in fed for index in range(len(layer.tops))]
     lookup = partial(find, search_path=[*search_path, path.resolve().parent])
-    source = _Feeder(path, fed[0], blobs, phase, lookup, preparation, spare_labels).open()
+    source = _Feeder(path, fed[0], blobs, phase, lookup, preparation, spare_labels).open(table)
     for blob in blobs:
         got = source.shapes[blob.name]
         fits = blob.shape is None or got[1:] == blob.shape[1:] or math.prod(got[1:] + blob.shape[1:]) == 1
@@ -173,7 +196,9 @@ class _Feeder:
         self.labels = next(iter(named + alone), None)
         self.spare = spare_labels if self.labels is None else None
 
-    def open(self) -> BatchSource:
+    def open(self, table: Table | None = None) -> BatchSource:
+        if table is not None:
+            return self._from_table(table)
         path, name = self.path, self.path.name.lower()
         if path.is_dir():
             if held_by(path):

@@ -31,7 +31,7 @@ class Runner(Protocol[Given]):
         """Run it."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scores:
     """Means over batches.
 
@@ -53,6 +53,21 @@ class Scores:
     companions: Mapping[str, float]
     iterations: int
     observations: Mapping[str, Observations] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Every output of one number, and what stands beside them, by name."""
+        single = {blob: float(mean.reshape(-1)[0]) for blob, mean in self.outputs.items() if mean.size == 1}
+        return {**single, **self.companions}
+
+    def __getitem__(self, name: str) -> float:
+        """Give one of the `figures`."""
+        return self.figures[name]
+
+    def __repr__(self) -> str:
+        """Name the figures, and how many batches they are means over."""
+        told = [f"{name}={value:.6g}" for name, value in self.figures.items()]
+        return f"Scores({', '.join([*told, f'iterations={self.iterations}'])})"
 
 
 Enough = Callable[[Scores], bool]

@@ -4,6 +4,7 @@ from ristretto.passes.add_accuracy import AddAccuracy
 from ristretto.passes.equalize import Equalize
 from ristretto.passes.fold_batch_norm import FoldBatchNorm
 from ristretto.passes.init_weights import InitWeights
+from ristretto.passes.only_fed import OnlyFed
 from ristretto.passes.quantize_layers import QuantizeLayers
 from ristretto.passes.set_weights import SetWeights
 from ristretto.passes.spell_out_sharing import SpellOutSharing
@@ -14,6 +15,7 @@ __all__ = [
     "Equalize",
     "FoldBatchNorm",
     "InitWeights",
+    "OnlyFed",
     "QuantizeLayers",
     "SetWeights",
     "SpellOutSharing",
