@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ristretto.errors import in_layer
+from ristretto.execute.codes import weight_codes
 from ristretto.execute.compiled import Builder, Codes, Piece, ProgramStep
 from ristretto.execute.compiled.graph import WIDEST_CODE
 from ristretto.execute.executor import Executor, Step
 from ristretto.execute.lower import Lowered, lower
 from ristretto.execute.simulate import QuantizedStep, float_step
 from ristretto.execute.trim_step import TrimInsideStep, TrimStep
-from ristretto.formats import Arithmetic, FixedPoint, Format, PowerOfTwo
+from ristretto.formats import Arithmetic, FixedPoint, Format
 from ristretto.net import Layer
 
 EXACT_BITS = 53
@@ -148,16 +149,10 @@ def _codes(layer: Layer, params: Format, arithmetic: Arithmetic) -> Codes | None
 
     Powers of two are integers, too. A multiplication is as fast as a shift here; in hardware they are shifts.
     """
-    if isinstance(params, FixedPoint):
-        blobs = [params.encode(blob, arithmetic) for blob in layer.blobs]
-        bits = min(params.bw, WIDEST_CODE)
-        if max(int(blobs[0].max()), ~int(blobs[0].min())) >> (bits - 1):
-            return None
-        bias = blobs[1].reshape(-1) if len(blobs) > 1 else np.zeros(1)
-        return Codes(blobs[0].astype(np.int16), bits, params.fl, bias.astype(np.int64))
-    if isinstance(params, PowerOfTwo) and params.exp_max - params.exp_min < WIDEST_CODE - 1:
-        codes = params.encode(layer.blobs[0], arithmetic)
-        steps = np.sign(codes) << (np.abs(codes) - 1)
-        bias = layer.blobs[1].reshape(-1) if len(layer.blobs) > 1 else np.zeros(1)
-        return Codes(steps.astype(np.int16), WIDEST_CODE, -params.exp_min, bias.astype(np.float64))
-    return None
+    codes = weight_codes(layer, params, arithmetic)
+    if codes is None:
+        return None
+    bits = WIDEST_CODE if codes.has_real_bias else min(codes.bits, WIDEST_CODE)
+    if max(int(codes.weights.max()), ~int(codes.weights.min())) >> (bits - 1):
+        return None
+    return replace(codes, weights=codes.weights.astype(np.int16), bits=bits)

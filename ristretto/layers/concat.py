@@ -48,6 +48,10 @@ class Concat(Op):
         """Say yes for a single bottom, which is passed on."""
         return bottoms == 1
 
+    def passes_on(self, bottoms: int) -> int:
+        """Say all."""
+        return bottoms
+
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Join."""
         return (np.concatenate(bottoms, axis=self.axis),)

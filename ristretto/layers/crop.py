@@ -58,6 +58,10 @@ class Crop(Op):
         """Give the window's size."""
         return (tuple(end - start for start, end in self._window(bottoms)),)
 
+    def passes_on(self, bottoms: int) -> int:
+        """Say the first: the second only shows a size."""
+        return 1
+
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Cut the window out."""
         window = self._window([bottom.shape for bottom in bottoms])

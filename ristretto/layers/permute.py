@@ -38,6 +38,10 @@ class Permute(Op):
         bottom = bottoms[0]
         return (tuple(bottom[axis] for axis in self._axes(len(bottom))),)
 
+    def passes_on(self, bottoms: int) -> int:
+        """Say the first: in another order."""
+        return 1
+
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Reorder."""
         return (np.ascontiguousarray(bottoms[0].transpose(self._axes(bottoms[0].ndim))),)

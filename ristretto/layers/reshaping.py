@@ -30,6 +30,10 @@ class Reshaping(Op):
         (top,) = self.infer(bottoms)
         return (0,) if len(top) > 1 and top[:2] == bottoms[0][:2] else None
 
+    def passes_on(self, bottoms: int) -> int:
+        """Say the first: all of it."""
+        return 1
+
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Reshape."""
         return (bottoms[0].reshape(self.infer([bottoms[0].shape])[0]),)

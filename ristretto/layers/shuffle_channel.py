@@ -39,6 +39,10 @@ class ShuffleChannel(Op):
     def _rows(self, bottom: Shape) -> Shape:
         return (bottom[0], self.group, bottom[1] // self.group, *bottom[2:])
 
+    def passes_on(self, bottoms: int) -> int:
+        """Say the first: in another order."""
+        return 1
+
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Swap rows and columns of channels."""
         x = bottoms[0]

@@ -64,6 +64,10 @@ class Slice(Op):
         """Say yes for one slice, which is the whole bottom."""
         return tops == 1
 
+    def passes_on(self, bottoms: int) -> int:
+        """Say the first: in pieces."""
+        return 1
+
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Cut."""
         axis, cuts = self._cuts(bottoms[0].shape)

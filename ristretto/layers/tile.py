@@ -42,6 +42,10 @@ class Tile(Op):
         bottom = bottoms[0]
         return (tuple(length * times for length, times in zip(bottom, self._repeats(bottom), strict=True)),)
 
+    def passes_on(self, bottoms: int) -> int:
+        """Say the first: several times."""
+        return 1
+
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Repeat."""
         return (np.tile(bottoms[0], self._repeats(bottoms[0].shape)),)

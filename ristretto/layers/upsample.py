@@ -68,6 +68,10 @@ class Upsample(Op):
         size = self.size or (bottom[2] * down - self.less[0], bottom[3] * across - self.less[1])
         return ((*bottom[:2], *size),)
 
+    def passes_on(self, bottoms: int) -> int:
+        """Say the first, where its pixels are repeated; none where zeros come in between."""
+        return 1 if bottoms == 1 else 0
+
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Repeat the pixels, or put them in their places."""
         x = bottoms[0]

@@ -35,7 +35,7 @@ class OnnxNode:
     """One ONNX node as plain data.
 
     Inputs and outputs are names; ``b0, b1`` are the layer's bottoms, ``w0, w1`` its blobs, ``t0, t1`` its tops,
-    anything else is a name private to the layer.
+    anything else is a name private to the layer. The domain is empty for ONNX's own operations.
     """
 
     op_type: str
@@ -43,6 +43,7 @@ class OnnxNode:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, Array] = field(default_factory=dict)
+    domain: str = ""
 
 
 FLOAT32, INT64 = 1, 7
@@ -219,6 +220,11 @@ class Op(ABC):
         return weights.reshape(walk.out_shape[0], -1)
 
     @property
+    def weight_axes(self) -> tuple[str, ...]:
+        """What the axes of the first blob count, for a layer with a `part`: "output", "input" and so on."""
+        return ()
+
+    @property
     def quantized_settings(self) -> Mapping[str, Mapping[str, str]]:
         """What a prototxt must say beside the quantized type, by message and field, where the type itself said it.
 
@@ -324,6 +330,14 @@ class Op(ABC):
         Caffe's blobs share memory then (``ShareData``): who changes one in place changes them all.
         """
         return False
+
+    def passes_on(self, bottoms: int) -> int:
+        """Say how many of so many bottoms, from the first on, the tops take all their numbers from, unchanged.
+
+        In whatever order, and any of them several times or not at all; 0 where a number is computed. What has a `form`
+        need not say it.
+        """
+        return 0
 
     def forward_trimmed(self, bottoms: Sequence[Array], trim: Callable[[Array], Array]) -> tuple[Array, ...]:
         """Compute the tops in real units with every number on the way trimmed; for operations that `trims_inside`.
