@@ -86,8 +86,12 @@ def inspect(model: ModelSource, weights: WeightsSource | None = None, *, phase: 
         shapes = None
     else:
         shapes = net.shapes(inputs)
-    rows = tuple(_row(net, layer, shapes) for layer in net)
-    return Inspection(net.name, phase, rows, tuple(notes))
+    return Inspection(net.name, phase, layer_rows(net, shapes), tuple(notes))
+
+
+def layer_rows(net: Net, shapes: Mapping[str, tuple[Shape, ...]] | None) -> tuple[LayerRow, ...]:
+    """List the layers of a net of one phase, given the shapes of their tops by layer name, or None."""
+    return tuple(_row(net, layer, shapes) for layer in net)
 
 
 def _row(net: Net, layer: Layer, shapes: Mapping[str, tuple[Shape, ...]] | None) -> LayerRow:

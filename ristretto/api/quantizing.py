@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from ristretto.api.equalizing import OFF, Equalizing, check_equalize
 from ristretto.api.folding import fold_net, hint_at_folding
 from ristretto.api.front_file import FrontFile
+from ristretto.api.inspecting import LayerRow, layer_rows
 from ristretto.api.judging import (
     check_evidence,
     is_one_set,
@@ -42,6 +43,7 @@ from ristretto.search.front import pareto_front
 from ristretto.search.refine import Techniques
 from ristretto.search.sensitivity import View
 from ristretto.search.sites import Kept
+from ristretto.search.workload import Workload
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,10 @@ class Quantized:
     result : SearchResult
     plain : Net
         The float net that it was condensed from: as read, or folded, or equalized.
+    rows : tuple of LayerRow
+        The layers of the TEST net, all of them.
+    workload : Workload
+        What those that can be quantized hold and do for one picture.
     front : tuple of FrontFile
         The nets of the front of cost against score, from cheap to dear, where it was asked for.
     formats_by : str or None
@@ -69,6 +75,8 @@ class Quantized:
     stats: CalibrationStats
     result: SearchResult
     plain: Net
+    rows: tuple[LayerRow, ...]
+    workload: Workload
     front: tuple[FrontFile, ...] = ()
     formats_by: str | None = None
 
@@ -273,4 +281,6 @@ def quantize(
     nets = pareto_front(result) if front else []
     files = tuple(FrontFile.of(each, read.prototxt, read.net, whole) for each in nets)
     text = rewritten_text(read.prototxt, read.net, net)
-    return Quantized(text, net, stats, result, whole, files, rule.formats_by)
+    rows = layer_rows(test, test.shapes(source.shapes))
+    workload = Workload.of(test, source.shapes, stats.layers)
+    return Quantized(text, net, stats, result, whole, rows, workload, files, rule.formats_by)

@@ -28,6 +28,25 @@ class Range:
         return max(abs(self.min), abs(self.max))
 
 
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of numbers in bins of one width.
+
+    Parameters
+    ----------
+    start : float
+        Where the first bin begins, real units.
+    width : float
+        Of each bin, real units.
+    counts : tuple of int
+        The first and the last bin are not empty.
+    """
+
+    start: float
+    width: float
+    counts: tuple[int, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Distribution:
     """What calibration saw of one blob.
@@ -73,6 +92,28 @@ class Distribution:
         if rectified:
             values, trimmed = np.maximum(values, 0), np.maximum(trimmed, 0)
         return float(((trimmed - values) ** 2 * counts).sum() / counts.sum())
+
+    def coarse(self, most: int) -> Histogram:
+        """Give the histogram in few bins, for people to look at.
+
+        Parameters
+        ----------
+        most : int
+            Bins that there may be, at least 2.
+
+        Returns
+        -------
+        Histogram
+            Each bin is made of a power of two of ours, so that no count is split.
+        """
+        filled = np.flatnonzero(self.counts) - BINS
+        first, last = int(filled[0]), int(filled[-1])
+        merged = 0
+        while (last >> merged) - (first >> merged) >= most:
+            merged += 1
+        bins, begin = (filled >> merged) - (first >> merged), first >> merged << merged
+        counts = np.bincount(bins, weights=self.counts[filled + BINS]).astype(np.int64)
+        return Histogram((begin - 0.5) * self.step, (1 << merged) * self.step, tuple(counts.tolist()))
 
 
 class Accumulator:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from ristretto import __version__
-from ristretto.api import FrontFile, Quantized
-from ristretto.report import layers, plain, plot
+from ristretto.api import Quantized
+from ristretto.report import plain, plot
+from ristretto.report.front_nets import caffemodel, listed, prototxt
 
 LIST = "front.json"
 PLOTS = tuple(f"front.{kind}" for kind in plot.NO_MARKS)
@@ -27,42 +26,12 @@ def files(folder: str, result: Quantized) -> Iterator[tuple[Path, bytes]]:
     """
     place = Path(folder)
     for number, net in enumerate(result.front, 1):
-        yield place / _prototxt(number), net.encoded()
+        yield place / prototxt(number), net.encoded()
         if net.has_own_weights:
-            yield place / _caffemodel(number), net.encoded_weights()
+            yield place / caffemodel(number), net.encoded_weights()
     yield place / LIST, plain.text(listed(result)).encode()
     for kind in plot.NO_MARKS:
         yield place / f"front.{kind}", _drawn(result, kind)
-
-
-def listed(result: Quantized) -> dict[str, Any]:
-    """Give a front as plain data; scores as fractions, on the batches that decide, widths in bits."""
-    search = result.result
-    layered = search.layered
-    assert layered is not None
-    return {
-        "ristretto_version": __version__,
-        "cost": {"name": layered.cost.name, "unit": layered.cost.unit, "float": layered.price({})},
-        "score_blob": search.score_blob,
-        "higher_is_better": search.higher_is_better,
-        "baseline_score": search.decided.baseline.value,
-        "error_margin": search.error_margin,
-        "nets": [_net(number, net) for number, net in enumerate(result.front, 1)],
-    }
-
-
-def _net(number: int, net: FrontFile) -> dict[str, Any]:
-    trial = net.net.trial
-    return {
-        "prototxt": _prototxt(number),
-        "caffemodel": _caffemodel(number) if net.has_own_weights else None,
-        "cost": net.net.cost,
-        "score": trial.score.value,
-        "score_argmax": trial.score.argmax,
-        "within_margin": trial.holds,
-        "chosen": net.net.chosen,
-        "layers": layers.of_widths(trial.widths),
-    }
 
 
 def _drawn(result: Quantized, kind: str) -> bytes:
@@ -80,11 +49,3 @@ def _drawn(result: Quantized, kind: str) -> bytes:
         title=f"{result.net.name or 'net'}: {search.score_blob} against {cost.name}",
         baseline=percent * search.decided.baseline.value,
     )
-
-
-def _prototxt(number: int) -> str:
-    return f"net_{number:02d}.prototxt"
-
-
-def _caffemodel(number: int) -> str:
-    return f"net_{number:02d}.caffemodel"

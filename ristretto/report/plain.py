@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
-from ristretto import __version__
 from ristretto.api import Info, Inspection, Quantized, UpgradedFile
+from ristretto.api.inspecting import LayerRow
 from ristretto.calibrate import LayerStats, Range
 from ristretto.execute import Scores
 from ristretto.formats import Format
 from ristretto.net import LayerQuant, Part
-from ristretto.report import evidence, layers
+from ristretto.report import evidence, front_nets, kinds, layers, places
 from ristretto.search import Bits, Trial
+
+_NUMBERS = re.compile(r"\[\n\s+[-+.\deE]+(?:,\n\s+[-+.\deE]+)*\n\s+\]")
 
 
 def quantized(result: Quantized) -> dict[str, Any]:
@@ -22,12 +25,14 @@ def quantized(result: Quantized) -> dict[str, Any]:
     Returns
     -------
     dict
-        Scores as fractions, `error_margin` in percentage points, widths in bits, ranges in real units.
+        Scores as fractions, `error_margin` in percentage points, widths and memory in bits, ranges in real units.
     """
     search = result.result
     weighed = evidence.is_weighed(search)
+    spread = places.of_layers(result)
     return {
-        "ristretto_version": __version__,
+        **kinds.head(kinds.QUANTIZATION),
+        "net": result.net.name,
         "trimming_mode": search.spec.trimming_mode,
         "preset": search.preset,
         "formats_by": result.formats_by,
@@ -47,9 +52,20 @@ def quantized(result: Quantized) -> dict[str, Any]:
             for trial in search.trials
         ],
         "layers": [
-            {"name": name, "type": stats.layer.op.type, **_quant(search.spec.layers.get(name)), **_ranges(stats)}
+            {
+                "name": name,
+                "type": stats.layer.op.type,
+                **_quant(search.spec.layers.get(name)),
+                **_ranges(stats),
+                **places.of_work(result, name),
+                "places": spread[name],
+            }
             for name, stats in result.stats.layers.items()
         ],
+        "macs": result.workload.macs,
+        "memory": places.memory(result),
+        "graph": [_row(row) for row in result.rows],
+        **({"front": front_nets.listed(result)} if result.front else {}),
         "calibration": {"source": result.stats.source, "batches": result.stats.batches},
         "notes": list(search.notes),
     }
@@ -66,19 +82,7 @@ def inspection(result: Inspection) -> dict[str, Any]:
     return {
         "name": result.name,
         "phase": result.phase.value,
-        "layers": [
-            {
-                "name": row.name,
-                "type": row.type,
-                "bottoms": list(row.bottoms),
-                "tops": list(row.tops),
-                "shapes": None if row.shapes is None else [list(shape) for shape in row.shapes],
-                "parameters": row.parameters,
-                "macs": row.macs,
-                **_quant(row.quant),
-            }
-            for row in result.layers
-        ],
+        "layers": [_row(row) | _quant(row.quant) for row in result.layers],
         "notes": list(result.notes),
     }
 
@@ -117,8 +121,10 @@ def info(result: Info) -> dict[str, Any]:
 
 
 def text(data: dict[str, Any]) -> str:
-    """Give JSON text, the same for the same data; numbers that JSON lacks become null."""
-    return json.dumps(finite(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Give JSON text, the same for the same data; numbers that JSON lacks become null, a list of numbers one line."""
+    spread = json.dumps(finite(data), indent=2, ensure_ascii=False, allow_nan=False)
+    # No text holds a line break as it is, so none of these is one of a text.
+    return _NUMBERS.sub(lambda found: " ".join(found[0].split()).replace("[ ", "[").replace(" ]", "]"), spread) + "\n"
 
 
 def finite(value: Any) -> Any:
@@ -143,6 +149,18 @@ def _trial(trial: Trial) -> dict[str, Any]:
         "score": trial.score.value,
         "score_argmax": trial.score.argmax,
         "within_margin": trial.holds,
+    }
+
+
+def _row(row: LayerRow) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "type": row.type,
+        "bottoms": list(row.bottoms),
+        "tops": list(row.tops),
+        "shapes": None if row.shapes is None else [list(shape) for shape in row.shapes],
+        "parameters": row.parameters,
+        "macs": row.macs,
     }
 
 

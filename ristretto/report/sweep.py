@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ristretto import __version__
 from ristretto.api import Swept
+from ristretto.report import kinds
 from ristretto.report.terminal import PART_NAMES, chosen_by
 from ristretto.search import ALL_PARTS, Score
 from ristretto.search.sweep import Point
@@ -53,7 +53,7 @@ def plain(swept: Swept) -> dict[str, Any]:
     """
     result = swept.result
     return {
-        "ristretto_version": __version__,
+        **kinds.head(kinds.SWEEP),
         "net": swept.net.name,
         "preset": result.preset,
         "formats_by": swept.formats_by,

@@ -10,11 +10,10 @@ from typing import Any, TextIO
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ristretto import __version__
 from ristretto.api.finetuning import Finetuned
 from ristretto.errors import OutputError
 from ristretto.finetune.events import Event, Saved, Scored, Updated
-from ristretto.report import plain, terminal
+from ristretto.report import kinds, plain, terminal
 
 
 @dataclass(eq=False)
@@ -111,7 +110,7 @@ def table(found: Finetuned) -> RenderableType:
 def data(found: Finetuned, history: History) -> dict[str, Any]:
     """Give what came out, and how, as plain data; scores as fractions."""
     return {
-        "ristretto_version": __version__,
+        **kinds.head(kinds.TRAINING),
         "iterations": found.iteration,
         "complete": found.complete,
         "scores": [plain.scores(scores) for scores in found.scores],

@@ -124,6 +124,8 @@ def test_the_table_says_how_it_ended_and_the_scores(complete: bool, how: str) ->
 
 def test_the_data_have_all_that_happened() -> None:
     assert training.data(finetuned(complete=True), history()) == {
+        "kind": "training",
+        "schema": 1,
         "ristretto_version": __version__,
         "iterations": 2,
         "complete": True,

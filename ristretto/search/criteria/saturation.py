@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-
-import numpy as np
 
 from ristretto.calibrate import Range
 from ristretto.formats import Format
+from ristretto.formats.ends import last_step
 from ristretto.search.criteria.base import Criterion, F, Spot
 
 
@@ -32,13 +30,6 @@ class Saturation(Criterion):
 
 def covers(fmt: Format, seen: Range) -> bool:
     """Whether no number of a range saturates: each lies less than half a step beyond the ends, if it does at all."""
-    return seen.max - fmt.high < _last_step(fmt, fmt.high, -1) / 2 and fmt.low - seen.min < (
-        _last_step(fmt, fmt.low, 1) / 2
+    return seen.max - fmt.high < last_step(fmt, fmt.high, -1) / 2 and fmt.low - seen.min < (
+        last_step(fmt, fmt.low, 1) / 2
     )
-
-
-def _last_step(fmt: Format, end: float, inwards: int) -> float:
-    """Give the distance from an end of a format to the number next to it, real units."""
-    neighbour = float(fmt.decode(fmt.encode(np.array([end])).astype(np.int64) + inwards)[0])
-    # Eight bits of exponent reach beyond float32, and so beyond any number that there is.
-    return abs(end - neighbour) if math.isfinite(neighbour) else 0.0
