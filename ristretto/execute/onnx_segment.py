@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ristretto.errors import ModelError
 from ristretto.execute.values import State
-from ristretto.net import Layer, Shape
+from ristretto.net import Layer, OnnxNode, Shape
+from ristretto.net.op import Array
 
 OPSET = 17
 IR_VERSION = 8
@@ -26,6 +27,38 @@ class Tensor:
 
     name: str
     shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxPiece:
+    """Nodes that stand together: a layer, or what an export puts beside one and that works on blobs as a layer does.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer, or of what stands beside it; its values are called after it.
+    bottoms, tops : sequence of str
+        Blobs that it reads and makes, ``b0`` and ``t0`` and so on in its nodes.
+    shapes : sequence of shapes
+        Of the tops.
+    nodes : sequence of OnnxNode
+    weights : mapping of str to array
+        By the name that the nodes have for them, as ``w0``.
+    """
+
+    name: str
+    bottoms: Sequence[str]
+    tops: Sequence[str]
+    shapes: Sequence[Shape]
+    nodes: Sequence[OnnxNode]
+    weights: Mapping[str, Array]
+
+    @classmethod
+    def of(cls, layer: Layer, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> OnnxPiece:
+        """Give a layer in float that has a form in ONNX, with its weights as they are."""
+        shaped = zip(layer.blobs, layer.op.blob_shapes(bottoms), strict=True)
+        weights = {f"w{i}": blob.reshape(shape) for i, (blob, shape) in enumerate(shaped)}
+        return cls(layer.name, layer.bottoms, layer.tops, tops, layer.op.onnx(bottoms) or (), weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,17 +93,29 @@ class Segment:
         keep: Collection[str],
     ) -> Segment:
         """Put layers together; `OnnxStep` tells what these are."""
+        known = dict(shapes)
+        pieces = []
+        for layer in layers:
+            pieces.append(OnnxPiece.of(layer, [known[blob] for blob in layer.bottoms], tops[layer.name]))
+            known.update(zip(layer.tops, tops[layer.name], strict=False))
+        return cls.assemble(pieces, shapes, wanted, keep)
+
+    @classmethod
+    def assemble(
+        cls, pieces: Sequence[OnnxPiece], shapes: Mapping[str, Shape], wanted: Collection[str], keep: Collection[str]
+    ) -> Segment:
+        """Put pieces together, each behind those that make what it reads; the rest as for `build`."""
         current = {blob: Tensor(f"in:{blob}", shape) for blob, shape in shapes.items()}
         before = dict(current)
         nodes: list[onnx.NodeProto] = []
         weights: list[onnx.TensorProto] = []
         read: set[str] = set()
         kept: dict[str, Tensor] = {}
-        for layer in layers:
-            bottoms = [current[blob] for blob in layer.bottoms]
-            made = {top: Tensor(f"{layer.name}.top{i}", tops[layer.name][i]) for i, top in enumerate(layer.tops)}
-            read.update(blob for blob in layer.bottoms if current[blob] is before.get(blob))
-            cls._add(layer, bottoms, list(made.values()), nodes, weights)
+        for piece in pieces:
+            bottoms = [current[blob] for blob in piece.bottoms]
+            made = {top: Tensor(f"{piece.name}.top{i}", piece.shapes[i]) for i, top in enumerate(piece.tops)}
+            read.update(blob for blob in piece.bottoms if current[blob] is before.get(blob))
+            cls._add(piece, bottoms, list(made.values()), nodes, weights)
             current.update(made)
             kept.update({tensor.name: tensor for tensor in made.values() if tensor.name in keep})
         inputs = {blob: before[blob].name for blob in sorted(read)}
@@ -90,7 +135,7 @@ class Segment:
 
     @staticmethod
     def _add(
-        layer: Layer,
+        piece: OnnxPiece,
         bottoms: Sequence[Tensor],
         tops: Sequence[Tensor],
         nodes: list[onnx.NodeProto],
@@ -98,20 +143,19 @@ class Segment:
     ) -> None:
         known = {f"b{i}": tensor.name for i, tensor in enumerate(bottoms)}
         known |= {f"t{i}": tensor.name for i, tensor in enumerate(tops)}
-        shapes = [tensor.shape for tensor in bottoms]
-        for i, (blob, shape) in enumerate(zip(layer.blobs, layer.op.blob_shapes(shapes), strict=True)):
-            known[f"w{i}"] = f"{layer.name}.blob{i}"
-            weights.append(numpy_helper.from_array(np.ascontiguousarray(blob.reshape(shape)), known[f"w{i}"]))
+        for i, (local, blob) in enumerate(piece.weights.items()):
+            known[local] = f"{piece.name}.blob{i}"
+            weights.append(numpy_helper.from_array(np.ascontiguousarray(blob), known[local]))
 
         def name(local: str) -> str:
             # An empty name stands for an operand that is left out.
-            return known.setdefault(local, f"{layer.name}/{local}") if local else ""
+            return known.setdefault(local, f"{piece.name}/{local}") if local else ""
 
-        for node in layer.op.onnx(shapes) or ():
+        for node in piece.nodes:
             for constant, array in node.constants.items():
                 weights.append(numpy_helper.from_array(array, name(constant)))
             inputs, outputs = [name(i) for i in node.inputs], [name(o) for o in node.outputs]
-            nodes.append(helper.make_node(node.op_type, inputs, outputs, **node.attributes))
+            nodes.append(helper.make_node(node.op_type, inputs, outputs, domain=node.domain or None, **node.attributes))
 
 
 class OnnxStep:
