@@ -23,6 +23,9 @@ class RistrettoError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            # Python shows it beneath the traceback.
+            self.add_note(f"hint: {hint}")
 
 
 class ModelError(RistrettoError):
@@ -69,6 +72,10 @@ class TrainingError(RistrettoError):
 
 class ClusterError(RistrettoError):
     """Other processes or machines that cannot be reached, are lost, or run another program than this one."""
+
+
+class JobError(RistrettoError):
+    """A list of jobs, or the lock beside it, that makes no sense."""
 
 
 class OutputError(RistrettoError):

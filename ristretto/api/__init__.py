@@ -1,5 +1,6 @@
 """The public verbs: what each sub-command of the command line does, as a function in a file of its own."""
 
+from ristretto.api.comparing import Change, Difference, diff
 from ristretto.api.equalizing import EQUALIZE
 from ristretto.api.exporting import export
 from ristretto.api.finetuning import Finetuned, Options, finetune, require_torch
@@ -14,6 +15,7 @@ from ristretto.api.quantizing import Quantized, quantize
 from ristretto.api.running import run
 from ristretto.api.sweeping import Swept, sweep
 from ristretto.api.testing import test
+from ristretto.api.tracing import DataDigests, data_digests
 from ristretto.api.upgrading import UpgradedFile, upgrade
 from ristretto.api.watch import Silent, Watcher
 from ristretto.kernels.ahead import announced_compilation
@@ -21,6 +23,9 @@ from ristretto.kernels.ahead import announced_compilation
 __all__ = [
     "EQUALIZE",
     "GRANULARITIES",
+    "Change",
+    "DataDigests",
+    "Difference",
     "Finetuned",
     "Folded",
     "FrontFile",
@@ -36,6 +41,8 @@ __all__ = [
     "UpgradedFile",
     "Watcher",
     "announced_compilation",
+    "data_digests",
+    "diff",
     "export",
     "finetune",
     "fold",

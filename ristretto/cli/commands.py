@@ -5,12 +5,25 @@ from __future__ import annotations
 import argparse
 
 from ristretto import __version__
-from ristretto.cli import export, finetune, fold, info, init_weights, inspect, quantize, sweep, test, train, upgrade
+from ristretto.cli import (
+    diff,
+    export,
+    finetune,
+    fold,
+    info,
+    init_weights,
+    inspect,
+    quantize,
+    sweep,
+    test,
+    train,
+    upgrade,
+)
 
-COMMANDS = (quantize, finetune, train, sweep, test, inspect, export, init_weights, fold, upgrade, info)
+COMMANDS = (quantize, finetune, train, sweep, test, inspect, diff, export, init_weights, fold, upgrade, info)
 """Every sub-command: a module with NAME, SUMMARY, EXAMPLES, `add_arguments` and `run`."""
 
-EPILOG = """exit codes: 0 done, 1 error, 2 wrong usage, 3 written but the margin is missed
+EPILOG = """exit codes: 0 done, 1 error, 2 wrong usage, 3 written but the margin is missed, 4 compared and not the same
 
 `ristretto COMMAND --help` shows a command's options and examples."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from ristretto import api
 from ristretto.cli.arguments import (
@@ -113,48 +114,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
+def chosen_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Give what the options are to `api.quantize`: its arguments by name, but for the net and the watcher.
+
+    Raises
+    ------
+    SearchError
+        When options do not go together.
+    """
+    return {
+        "data": arguments.data,
+        "calibration_data": arguments.calibration_data,
+        "preparation": chosen_preparation(arguments),
+        "trimming_mode": arguments.trimming_mode,
+        "error_margin": arguments.error_margin,
+        "iterations": arguments.iterations,
+        "preset": arguments.preset,
+        "formats_by": arguments.formats_by,
+        "bits": arguments.bits,
+        "refine": chosen_techniques(arguments),
+        "equalize": chosen_equalizing(arguments),
+        "calibration_batches": arguments.calibration_batches,
+        "skip": arguments.skip,
+        "report_split": arguments.report_split,
+        "confidence": arguments.confidence,
+        "cached": not arguments.no_cache,
+        "arithmetic": chosen_arithmetic(arguments),
+        "score_blob": arguments.score,
+        "fold": arguments.fold is not None,
+        "granularity": arguments.granularity,
+        "minimize": arguments.minimize,
+        "min_bits": arguments.min_bits,
+        "max_bits": arguments.max_bits,
+        "keep": kept_layers(arguments),
+        "front": arguments.pareto is not None,
+        "threads": arguments.threads,
+        "scheduler": arguments.scheduler,
+    }
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; give its exit code."""
     note_gpu(arguments.gpu)
+    settings = chosen_settings(arguments)
     files = [arguments.model_quantized, *json_files(arguments)]
     files += [file for file in (arguments.fold, arguments.weights_quantized) if file]
-    refine, equalize = chosen_techniques(arguments), chosen_equalizing(arguments)
     if arguments.pareto is not None:
         plot.require_matplotlib()
         files += front.fixed_files(arguments.pareto)
     with Outputs(files, inputs=[arguments.model, arguments.weights, *data_paths(arguments)]) as outputs:
-        result = api.quantize(
-            arguments.model,
-            arguments.weights,
-            data=arguments.data,
-            calibration_data=arguments.calibration_data,
-            preparation=chosen_preparation(arguments),
-            trimming_mode=arguments.trimming_mode,
-            error_margin=arguments.error_margin,
-            iterations=arguments.iterations,
-            preset=arguments.preset,
-            formats_by=arguments.formats_by,
-            bits=arguments.bits,
-            refine=refine,
-            equalize=equalize,
-            calibration_batches=arguments.calibration_batches,
-            skip=arguments.skip,
-            report_split=arguments.report_split,
-            confidence=arguments.confidence,
-            cached=not arguments.no_cache,
-            arithmetic=chosen_arithmetic(arguments),
-            score_blob=arguments.score,
-            fold=arguments.fold is not None,
-            granularity=arguments.granularity,
-            minimize=arguments.minimize,
-            min_bits=arguments.min_bits,
-            max_bits=arguments.max_bits,
-            keep=kept_layers(arguments),
-            front=arguments.pareto is not None,
-            threads=arguments.threads,
-            scheduler=arguments.scheduler,
-            watcher=TerminalWatcher(terminal.console(stderr=True)),
-        )
+        watcher = TerminalWatcher(terminal.console(stderr=True))
+        result = api.quantize(arguments.model, arguments.weights, **settings, watcher=watcher)
         outputs.write(arguments.model_quantized, result.encoded())
         if arguments.fold is not None:
             outputs.write(arguments.fold, result.encoded_plain_weights())
