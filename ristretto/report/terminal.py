@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -151,6 +153,13 @@ def console(*, stderr: bool = False) -> Console:
     if not plain.is_terminal:
         plain.width = 160
     return plain
+
+
+def as_text(shown: RenderableType) -> str:
+    """Give what a console would print, without colours."""
+    written = io.StringIO()
+    Console(file=written, width=160, highlight=False, markup=False, emoji=False).print(shown)
+    return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
 
 
 def _table(*columns: str) -> Table:
