@@ -70,6 +70,10 @@ class TrainingError(RistrettoError):
     """A training that cannot start, or has gone astray."""
 
 
+class HardwareError(RistrettoError):
+    """A net that needs more than integers and shifts where no more is allowed."""
+
+
 class ClusterError(RistrettoError):
     """Other processes or machines that cannot be reached, are lost, or run another program than this one."""
 

@@ -6,6 +6,7 @@ from ristretto.api.exporting import export
 from ristretto.api.finetuning import Finetuned, Options, finetune, require_torch
 from ristretto.api.folding import Folded, fold
 from ristretto.api.front_file import FrontFile
+from ristretto.api.hardware_report import hardware
 from ristretto.api.informing import Info, TierRow, info
 from ristretto.api.initialising import NewWeights, init_weights
 from ristretto.api.inspecting import Inspection, LayerRow, inspect
@@ -46,6 +47,7 @@ __all__ = [
     "export",
     "finetune",
     "fold",
+    "hardware",
     "info",
     "init_weights",
     "inspect",

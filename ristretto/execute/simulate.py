@@ -34,9 +34,10 @@ class SimulateExecutor(Executor):
 
     def plan(self) -> Sequence[Step]:
         """Give the steps of one layer after the other."""
-        return [step for lowered in lower(self.net, self.arithmetic) for step in self._steps(lowered)]
+        return [step for lowered in lower(self.net, self.arithmetic) for step in self.steps_of(lowered)]
 
-    def _steps(self, lowered: Lowered) -> Iterator[Step]:
+    def steps_of(self, lowered: Lowered) -> Iterator[Step]:
+        """Give the steps of one layer."""
         layer = lowered.layer
         if lowered.in_full:
             inside = layer.op.trims_inside

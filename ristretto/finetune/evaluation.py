@@ -54,14 +54,15 @@ class Evaluation(SimulateExecutor):
         self.device = torch.device(device)
         super().__init__(net, inputs, keep=keep, arithmetic=arithmetic, threads=threads)
 
-    def _steps(self, lowered: Lowered) -> Iterator[Step]:
+    def steps_of(self, lowered: Lowered) -> Iterator[Step]:
+        """Give the steps of one layer, its sums in torch where they are exact."""
         layer = lowered.layer
         if lowered.in_full and not layer.op.trims_inside:
             (bottom,) = self.net.bottom_shapes(self.net[layer.name], self.shapes)
             if has_exact_sums(layer, bottom):
                 yield TorchStep(layer, bottom, self.arithmetic, self.device)
                 return
-        yield from super()._steps(lowered)
+        yield from super().steps_of(lowered)
 
 
 def has_exact_sums(layer: Layer, bottom: Shape) -> bool:

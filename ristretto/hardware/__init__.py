@@ -3,6 +3,20 @@
 from ristretto.hardware.datapath import Datapath, Stage, Trim, trace
 from ristretto.hardware.grid import Grid
 from ristretto.hardware.mac import MacPath
+from ristretto.hardware.observe import ObservingExecutor, observe
 from ristretto.hardware.obstacle import Obstacle
+from ristretto.hardware.realisability import Realisability, needs
 
-__all__ = ["Datapath", "Grid", "MacPath", "Obstacle", "Stage", "Trim", "trace"]
+__all__ = [
+    "Datapath",
+    "Grid",
+    "MacPath",
+    "ObservingExecutor",
+    "Obstacle",
+    "Realisability",
+    "Stage",
+    "Trim",
+    "needs",
+    "observe",
+    "trace",
+]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from ristretto.errors import in_layer
 from ristretto.execute.codes import weight_codes
 from ristretto.execute.executor import check_ready
@@ -94,6 +96,8 @@ class Stage:
         Of its top; of a `mac`, from its accumulator.
     mac : MacPath or None
         Of a layer that multiplies and accumulates integers.
+    products : MacPath or None
+        The same without its bias, where that lies on no grid: an obstacle, met beside powers of two.
     work : Carried or None
         Of any other layer on integers: how its bottoms meet.
     host : bool
@@ -110,6 +114,7 @@ class Stage:
     trim_in: Trim | None = None
     trim_out: Trim | None = None
     mac: MacPath | None = None
+    products: MacPath | None = None
     work: Carried | None = None
     host: bool = False
     obstacle: Obstacle | None = None
@@ -296,8 +301,11 @@ class _Tracer:
         if mac is None:
             assert quant.layer_out is not None
             trim_out = self._trim(layer.tops[0], quant.layer_out, None)
-            obstacle = MINIFLOAT if codes is None else REAL_BIAS
-            return replace(stage, trim_out=trim_out, tops=(trim_out.grid,), obstacle=obstacle)
+            stage = replace(stage, trim_out=trim_out, tops=(trim_out.grid,))
+            if codes is None:
+                return replace(stage, obstacle=MINIFLOAT)
+            bare = describe_mac(layer, walk, replace(codes, bias=np.zeros(1)), grid)
+            return replace(stage, products=bare, obstacle=REAL_BIAS)
         trim_out = self._trim(layer.tops[0], mac.layer_out, mac.accumulator)
         wide = mac.accumulator.largest > EXACT_TOTAL
         return replace(stage, trim_out=trim_out, tops=(trim_out.grid,), mac=mac, obstacle=WIDE_TOTAL if wide else None)
