@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from ristretto.api.feeding import open_test
 from ristretto.api.loading import ModelSource, WeightsSource, chosen, load, pass_on, undeclared_shapes
 from ristretto.api.watch import Silent, Watcher
-from ristretto.data import AS_WRITTEN, Feed, Preparation
+from ristretto.data import AS_WRITTEN, BatchSource, Feed, Preparation
+from ristretto.errors import DataError
 from ristretto.export import EXPORTERS, Exported, Subject
 from ristretto.formats import EXACT, Arithmetic
 from ristretto.net import Phase
+from ristretto.net.op import Array
 
 
 def export(
@@ -16,7 +22,7 @@ def export(
     weights: WeightsSource,
     kind: str,
     *,
-    golden: bool = False,
+    golden: int = 0,
     data: Feed | None = None,
     preparation: Preparation = AS_WRITTEN,
     arithmetic: Arithmetic = EXACT,
@@ -30,8 +36,8 @@ def export(
         Prototxt, quantized or not, and caffemodel: files, or what `load` gives.
     kind : str
         One of ``ristretto.export.EXPORTERS``.
-    golden : bool
-        Whether golden vectors are wanted, of the first batch of the TEST data.
+    golden : int
+        Of how many pictures golden vectors are wanted: the first ones of the TEST data.
     data : path, arrays or None
         What feeds the net in place of the data that its prototxt names; `ristretto.data.feed` says what it may be.
     preparation : Preparation
@@ -54,9 +60,30 @@ def export(
     exporter = chosen("format", kind, EXPORTERS)()
     read, whole = load(model, weights)
     pass_on(read, watcher)
-    if golden or data is not None:
-        net, source = open_test(read, whole, watcher, data=data, preparation=preparation)
-        pictures = next(iter(source.batches(1))) if golden else None
-        return exporter.export(Subject(net, source.shapes, pictures, arithmetic))
-    net = whole.for_phase(Phase.TEST)
-    return exporter.export(Subject(net, undeclared_shapes(read, net, Phase.TEST), arithmetic=arithmetic))
+    if not golden and data is None:
+        net = whole.for_phase(Phase.TEST)
+        return exporter.export(Subject(net, undeclared_shapes(read, net, Phase.TEST), arithmetic=arithmetic))
+    net, source = open_test(read, whole, watcher, data=data, preparation=preparation)
+    if not golden:
+        return exporter.export(Subject(net, source.shapes, arithmetic=arithmetic))
+    pictures = first_pictures(source, golden)
+    with watcher.stage("golden vectors", golden) as advance:
+        return exporter.export(Subject(net, source.shapes, pictures, arithmetic, advance))
+
+
+def first_pictures(source: BatchSource, count: int) -> Mapping[str, Array]:
+    """Give the first pictures of a source, from as many batches as that takes.
+
+    Raises
+    ------
+    DataError
+        When it is not said how many, or when the net's blobs do not all hold as many, so that none can be left out.
+    """
+    if count < 1:
+        raise DataError(f"golden vectors of {count} pictures", hint="one picture is the least")
+    sizes = {shape[0] if shape else 0 for shape in source.shapes.values()}
+    (size, *others) = sizes
+    if others or not size:
+        raise DataError("the data give blobs of different lengths, which are not pictures")
+    batches = list(source.batches(-(-count // size)))
+    return {blob: np.concatenate([batch[blob] for batch in batches])[:count] for blob in source.shapes}

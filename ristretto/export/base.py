@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ristretto.formats import EXACT, Arithmetic
 from ristretto.net import Net, Shape
 from ristretto.net.op import Array
+
+
+def _idle() -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,15 +27,22 @@ class Subject:
     inputs : mapping of str to shape
         The shapes of the data layers' tops for one batch.
     pictures : mapping of str to array, or None
-        One batch, by data blob, in real units: what golden vectors are computed from.
+        Of one or more batches, by data blob, in real units: what golden vectors are computed from.
     arithmetic : Arithmetic
         Where halves go.
+    advance : callable
+        Called after each picture that golden vectors are computed from.
+    batch : int or None
+        How many pictures an ONNX model takes at once; None leaves their number open where the net and the format
+        allow it, and else as `inputs` has it.
     """
 
     net: Net
     inputs: Mapping[str, Shape]
     pictures: Mapping[str, Array] | None = None
     arithmetic: Arithmetic = EXACT
+    advance: Callable[[], None] = _idle
+    batch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,8 @@ class Exporter(ABC):
     """What it gives, in a few words, for ``--help``."""
     single_file: ClassVar[bool] = False
     """Whether the output is one file, and not a folder."""
+    takes_batch: ClassVar[bool] = False
+    """Whether it asks how many pictures go in at once."""
 
     @abstractmethod
     def export(self, subject: Subject) -> Exported:

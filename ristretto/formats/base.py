@@ -74,6 +74,8 @@ class Format(ABC):
     """Whether a layer whose weights have this format trims its bias to it, too."""
     on_one_grid: ClassVar[bool] = True
     """Whether all numbers are multiples of the smallest one, few enough to be summed as integers."""
+    packing: ClassVar[str] = "twos_complement"
+    """What the bits of a word mean in files for hardware; see `pack`."""
 
     @property
     @abstractmethod
@@ -105,6 +107,25 @@ class Format(ABC):
     @abstractmethod
     def describe(self) -> str:
         """Give the format in a few characters, for tables."""
+
+    @property
+    def word_bits(self) -> int:
+        """Bits of one word as `pack` gives it: those that a memory needs for each number."""
+        return self.bits
+
+    def pack(self, codes: CodeArray) -> CodeArray:
+        """Give the words that hardware stores for codes.
+
+        Parameters
+        ----------
+        codes : integer array, any shape, in codes
+
+        Returns
+        -------
+        int64 array, same shape
+            Words of `word_bits`; of two's complement with their sign, of any other `packing` not negative.
+        """
+        return codes.astype(np.int64)
 
     @property
     def stands_for_float(self) -> bool:

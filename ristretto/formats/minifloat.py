@@ -49,6 +49,7 @@ class MiniFloat(Format):
     name = "minifloat"
     legend = "e exponent bits m mantissa bits"
     on_one_grid = False
+    packing = "minifloat"
 
     exp_bits: int
     mant_bits: int
@@ -146,6 +147,30 @@ class MiniFloat(Format):
         out = np.empty(codes.shape, np.float32)
         kernel.decode_minifloat(np.ravel(codes), out.reshape(-1), self.mant_bits, self.exp_bits)
         return out
+
+    @property
+    def word_bits(self) -> int:
+        """One bit more than `bits`: these have patterns for all numbers but the zero."""
+        return self.bits + 1
+
+    def pack(self, codes: CodeArray) -> CodeArray:
+        """Give 1, the sign (1 for minus), the stored exponent and the mantissa; all zeros for zero.
+
+        The top bit says that the number is not zero: each pattern of the other bits stands for a number that occurs,
+        the one of zeros for ``2**-bias``.
+
+        Parameters
+        ----------
+        codes : integer array, any shape, in codes
+
+        Returns
+        -------
+        int64 array, same shape
+            Words of `word_bits`; not negative.
+        """
+        sizes = np.abs(codes.astype(np.int64))
+        signs = (codes < 0).astype(np.int64) << (self.bits - 1)
+        return np.where(sizes == 0, 0, (1 << self.bits) | signs | (sizes - 1))
 
     def rounded(self, xp: Any, x: Any, noise: Any = None) -> Any:
         """Round the mantissa; see `Format.rounded`.

@@ -44,6 +44,7 @@ class PowerOfTwo(Format):
     name = "integer_power_of_2_weights"
     legend = "±2^least..greatest exponent"
     covers_bias = False
+    packing = "sign_exponent"
 
     exp_min: int
     exp_max: int
@@ -128,6 +129,21 @@ class PowerOfTwo(Format):
         """
         signs = np.sign(codes).astype(np.float32)
         return np.asarray(np.ldexp(signs, np.abs(codes).astype(np.int32) - 1 + self.exp_min), np.float32)
+
+    def pack(self, codes: CodeArray) -> CodeArray:
+        """Give the sign (1 for minus) above ``e - exp_min``, which is the left shift of a product.
+
+        Parameters
+        ----------
+        codes : integer array, any shape, in codes
+
+        Returns
+        -------
+        int64 array, same shape
+            Words of `bits`; not negative.
+        """
+        shifts = np.abs(codes.astype(np.int64)) - 1
+        return np.where(codes < 0, shifts | (1 << (self.bits - 1)), shifts)
 
     def rounded(self, xp: Any, x: Any, noise: Any = None) -> Any:
         """Round the logarithm; see `Format.rounded`."""

@@ -118,6 +118,11 @@ class Convolution(Op):
         blobs = scaled_blobs(blobs, factors, summands, view=view, aligned=aligned, bias_term=self.bias_term)
         return replace(self, bias_term=len(blobs) > 1), blobs
 
+    @property
+    def weight_axes(self) -> tuple[str, ...]:
+        """Outputs first; inputs are those of a group."""
+        return ("output", "input", "kernel_row", "kernel_column")
+
     def _by_output(self) -> tuple[Shape, Shape]:
         """Give a shape of the weights in which the outputs have axes of their own, and that of a number for each."""
         return (self.num_output, -1), (self.num_output, 1)

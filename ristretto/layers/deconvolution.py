@@ -62,6 +62,11 @@ class Deconvolution(Convolution):
         turned = weights.reshape(self.group, inputs, outputs, *self.kernel)[..., ::-1, ::-1]
         return np.ascontiguousarray(turned.swapaxes(1, 2)).reshape(self.num_output, walk.terms)
 
+    @property
+    def weight_axes(self) -> tuple[str, ...]:
+        """Inputs first; outputs are those of a group."""
+        return ("input", "output", "kernel_row", "kernel_column")
+
     def _by_output(self) -> tuple[Shape, Shape]:
         """Give a shape of the weights in which the outputs have axes of their own, and that of a number for each."""
         outputs = self.num_output // self.group

@@ -88,6 +88,11 @@ class InnerProduct(Op):
         return np.ascontiguousarray(weights.reshape(walk.terms, self.num_output).T)
 
     @property
+    def weight_axes(self) -> tuple[str, ...]:
+        """Outputs first, or last where the matrix is turned around."""
+        return ("input", "output") if self.transpose else ("output", "input")
+
+    @property
     def output_channels(self) -> int | None:
         """All outputs, where they stand on axis 1."""
         return self.num_output if self.axis == 1 else None

@@ -1,0 +1,90 @@
+"""The folder of an export: what an earlier one has left in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ristretto.errors import OutputError
+from ristretto.export.manifest import MANIFEST, SCHEMA, crc32
+
+
+@dataclass(frozen=True, eq=False)
+class EarlierExport:
+    """What an export has written into a folder, by its manifest.
+
+    Parameters
+    ----------
+    folder : Path
+    files : mapping of str to str
+        The CRC-32 of each file but the manifest, by path within the folder.
+    """
+
+    folder: Path
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def found(cls, folder: Path) -> EarlierExport:
+        """Look into a folder that an export is to be written into.
+
+        Raises
+        ------
+        OutputError
+            When it is a file, cannot be read, or holds something and no manifest: an export takes no other files in.
+        """
+        if not folder.exists():
+            return cls(folder)
+        if not folder.is_dir():
+            raise OutputError(f"{folder} is a file", hint="this export is a folder of files; name one")
+        try:
+            if not any(folder.iterdir()):
+                return cls(folder)
+            told = json.loads((folder / MANIFEST).read_bytes())
+        except FileNotFoundError:
+            told = None
+        except (OSError, ValueError) as error:
+            raise OutputError(f"cannot read {folder / MANIFEST}: {error}", hint="name a new folder") from error
+        if not isinstance(told, dict) or told.get("schema") != SCHEMA:
+            raise OutputError(f"{folder} is not empty, and holds no earlier export", hint="name a new folder")
+        return cls(folder, dict(_listed(told)))
+
+    def remove_others(self, kept: Collection[str]) -> None:
+        """Remove the files of the earlier export that the one in its place does not have.
+
+        What has another content than its manifest says stays, and so does what it does not list.
+
+        Parameters
+        ----------
+        kept : collection of str
+            The paths of the new export's files.
+        """
+        for name in sorted(set(self.files) - set(kept)):
+            path = self.folder / name
+            if path.is_symlink() or not path.is_file() or crc32(path.read_bytes()) != self.files[name]:
+                continue
+            path.unlink()
+            for parent in PurePosixPath(name).parents[:-1]:
+                if any((self.folder / parent).iterdir()):
+                    break
+                (self.folder / parent).rmdir()
+
+
+def _listed(told: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Give the files that a manifest lists, those alone that lie within its folder: anyone may have written it."""
+    listed = told.get("files")
+    found = []
+    for entry in listed if isinstance(listed, list) else []:
+        if not isinstance(entry, dict):
+            continue
+        name, checksum = entry.get("path"), entry.get("crc32")
+        if isinstance(name, str) and isinstance(checksum, str) and _is_inside(name):
+            found.append((name, checksum))
+    return found
+
+
+def _is_inside(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return bool(parts) and not name.startswith("/") and ".." not in parts and "\0" not in name
