@@ -38,6 +38,7 @@ def data_digests(
     iterations: int,
     skip: int,
     calibration_batches: int,
+    pictures: int = 0,
     cached: bool = True,
     watcher: Watcher | None = None,
 ) -> DataDigests:
@@ -51,6 +52,8 @@ def data_digests(
         Prototxt.
     data, calibration_data, preparation, iterations, skip, calibration_batches, cached
         As for `quantize`.
+    pictures : int
+        Of how many pictures an export has golden vectors, the first ones.
     watcher : Watcher or None
         Told when the journal, which remembers digests of files, is damaged.
 
@@ -69,6 +72,6 @@ def data_digests(
     )
     journal = open_journal(watcher) if cached else None
     hashed = hash_files if journal is None else journal.hash_files
-    return DataDigests(
-        source.fingerprint(skip + iterations, hashed), training.fingerprint(calibration_batches, hashed)
-    )
+    size = max((shape[0] for shape in source.shapes.values() if shape), default=1)
+    scored = max(skip + iterations, -(-pictures // size))
+    return DataDigests(source.fingerprint(scored, hashed), training.fingerprint(calibration_batches, hashed))

@@ -6,10 +6,13 @@ import argparse
 
 from ristretto import __version__
 from ristretto.cli import (
+    build,
+    check,
     diff,
     export,
     finetune,
     fold,
+    hardware,
     info,
     init_weights,
     inspect,
@@ -20,7 +23,23 @@ from ristretto.cli import (
     upgrade,
 )
 
-COMMANDS = (quantize, finetune, train, sweep, test, inspect, diff, export, init_weights, fold, upgrade, info)
+COMMANDS = (
+    quantize,
+    finetune,
+    train,
+    sweep,
+    test,
+    inspect,
+    diff,
+    export,
+    hardware,
+    build,
+    check,
+    init_weights,
+    fold,
+    upgrade,
+    info,
+)
 """Every sub-command: a module with NAME, SUMMARY, EXAMPLES, `add_arguments` and `run`."""
 
 EPILOG = """exit codes: 0 done, 1 error, 2 wrong usage, 3 written but the margin is missed, 4 compared and not the same

@@ -1,0 +1,58 @@
+"""The options of commands that work on jobs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ristretto.cli.arguments import positive
+from ristretto.cli.job_options import READING
+from ristretto.jobs import FILE, Job, JobFile, read_jobs
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which jobs, and how they are run."""
+    parser.add_argument("--file", default=FILE, metavar="TOML", help="the job file (%(default)s)")
+    parser.add_argument(
+        "--job", action="append", default=[], metavar="NAME", help="this job alone; repeatable (all of the file)"
+    )
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="batches run side by side (one for each core); changes no result"
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="score nets on the Dask workers of this scheduler, tcp://host:port, or local:N for N processes here; "
+        "changes no result",
+    )
+    parser.add_argument(
+        "--no_cache",
+        action="store_true",
+        help="neither take finished trials from the journal of earlier runs nor keep any; changes no result",
+    )
+
+
+def chosen_jobs(arguments: argparse.Namespace) -> tuple[JobFile, tuple[Job, ...]]:
+    """Read the job file, and give the jobs that are asked for.
+
+    Raises
+    ------
+    JobError
+        Whatever is wrong with the file; when a job is not in it.
+    """
+    file = read_jobs(arguments.file, READING)
+    return file, file.chosen(arguments.job)
+
+
+def chosen_performance(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Give the arguments of `api.quantize` that flags set in place of the jobs' own; none of them changes a result."""
+    given = {"threads": arguments.threads, "scheduler": arguments.scheduler}
+    found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return {**found, "cached": False} if arguments.no_cache else found
+
+
+def job_inputs(file: JobFile) -> list[Path]:
+    """Give what no result of a command may be written over: the job file, its lock, and all that jobs read."""
+    paths = [path for job in file.jobs for path in (*job.reads, *job.files)]
+    return [file.path, file.lock, *(file.folder / path for path in paths)]

@@ -1,0 +1,171 @@
+"""The verb `build`: make the jobs that are stale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import chdir
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from ristretto import api
+from ristretto.errors import RistrettoError
+from ristretto.jobs.inputs import Inputs, digest_of_output, read_inputs, reasons
+from ristretto.jobs.job import Job
+from ristretto.jobs.job_file import JobFile, Keywords
+from ristretto.jobs.limits import missed
+from ristretto.jobs.lock import Entry, Lock, Scores, read_lock
+from ristretto.jobs.making import make
+from ristretto.outputs import Outputs
+
+
+class State(Enum):
+    """What has become of a job."""
+
+    FRESH = "up to date"
+    STALE = "stale"
+    BUILT = "built"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Built:
+    """One job after `build`.
+
+    Parameters
+    ----------
+    job : Job
+    state : State
+    reasons : list of str
+        Why it was stale.
+    scores : Scores or None
+        Of the net that is there now; None where there is none, or it is stale.
+    outputs : list of str
+        The paths that it has written, or had.
+    missed : list of str
+        Its limits that the score misses, and the margin if that is missed.
+    error, hint : str
+        Why it failed, and what to do.
+    """
+
+    job: Job
+    state: State
+    reasons: list[str] = field(default_factory=list)
+    scores: Scores | None = None
+    outputs: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    error: str = ""
+    hint: str = ""
+
+
+def build(
+    file: JobFile,
+    jobs: Sequence[Job],
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+    performance: Keywords | None = None,
+    watcher: api.Watcher | None = None,
+    begin: Callable[[Job, list[str]], None] = lambda job, reasons: None,
+    done: Callable[[Built], None] = lambda built: None,
+) -> list[Built]:
+    """Make the jobs that are stale, one after the other; what one of them meets does not stop the others.
+
+    Each job's files and its entry in the lock appear together when it is done. So a build that is killed leaves jobs
+    as they were, or finished. The process works in the job file's folder meanwhile: what a prototxt names is looked
+    for from there.
+
+    Parameters
+    ----------
+    file : JobFile
+    jobs : sequence of Job
+        Some of its jobs.
+    force : bool
+        Whether jobs that are up to date are made, too.
+    dry_run : bool
+        Whether to look only.
+    performance : mapping or None
+        Arguments of `api.quantize` that change no result, in place of the jobs' own.
+    watcher : Watcher or None
+        Told of progress.
+    begin : callable
+        Told which job is made next, and why.
+    done : callable
+        Told of each job when it is done.
+
+    Returns
+    -------
+    list of Built
+        In the order of `jobs`.
+
+    Raises
+    ------
+    JobError
+        When the lock cannot be read.
+    """
+    watcher = watcher or api.Silent()
+    found = []
+    with chdir(file.folder):
+        lock = read_lock(file.lock)
+        for job in jobs:
+            try:
+                built = _built(file, job, lock.entries.get(job.name), force, dry_run, performance or {}, watcher, begin)
+            except RistrettoError as error:
+                built = Built(job, State.FAILED, error=error.message, hint=error.hint)
+            found.append(built)
+            done(built)
+    return found
+
+
+def _built(
+    file: JobFile,
+    job: Job,
+    entry: Entry | None,
+    force: bool,
+    dry_run: bool,
+    performance: Keywords,
+    watcher: api.Watcher,
+    begin: Callable[[Job, list[str]], None],
+) -> Built:
+    inputs = read_inputs(job, performance, watcher)
+    why = reasons(job, inputs, entry) or (["asked for with --force"] if force else [])
+    if entry is not None and not why:
+        return _with_scores(job, State.FRESH, [], entry)
+    if dry_run:
+        return Built(job, State.STALE, why)
+    begin(job, why)
+    made = _write(file, job, inputs, performance, watcher)
+    _remove_others(job, entry, made)
+    return _with_scores(job, State.BUILT, why, made)
+
+
+def _write(file: JobFile, job: Job, inputs: Inputs, performance: Keywords, watcher: api.Watcher) -> Entry:
+    """Make a job, and put its files and its entry in place."""
+    with Outputs(job.files, inputs=job.reads) as outputs:
+        made = make(job, performance, watcher)
+        for path, content in made.files.items():
+            if path not in job.files:
+                outputs.add(path)
+            outputs.write(path, content)
+        entry = made.entry(job, inputs)
+        # Last, so that it is put in place last; and read anew, as another build may have written it meanwhile.
+        outputs.add(file.lock)
+        outputs.write(file.lock, _extended(file, job, entry).encoded())
+    return entry
+
+
+def _remove_others(job: Job, before: Entry | None, now: Entry) -> None:
+    """Remove from folders that are the job's own what it wrote there once and no more, if nobody has changed it."""
+    for path, digest in before.outputs.items() if before else ():
+        own = any(Path(path).is_relative_to(folder) for folder in job.folders)
+        if own and path not in now.outputs and digest_of_output(path) == digest:
+            Path(path).unlink()
+
+
+def _extended(file: JobFile, job: Job, entry: Entry) -> Lock:
+    return read_lock(file.lock).with_entry(job.name, entry, [each.name for each in file.jobs])
+
+
+def _with_scores(job: Job, state: State, why: list[str], entry: Entry) -> Built:
+    margin = [] if entry.scores.within_margin else ["the error margin is missed"]
+    return Built(job, state, why, entry.scores, list(entry.outputs), [*margin, *missed(job, entry.scores)])

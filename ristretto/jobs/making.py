@@ -1,0 +1,87 @@
+"""Making what a job asks for, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ristretto import __version__, api
+from ristretto.api.loading import with_weights
+from ristretto.caffe.reader import Model, model_of
+from ristretto.jobs.inputs import Inputs, digest_of_bytes, planned_exports
+from ristretto.jobs.job import FOLD, JSON, MODEL_QUANTIZED, WEIGHTS_QUANTIZED, Job
+from ristretto.jobs.job_file import Keywords
+from ristretto.jobs.lock import Entry, Scores
+from ristretto.net import Net
+from ristretto.passes import TrimWeights
+from ristretto.report import front, plain
+
+CONTENTS: Mapping[str, Callable[[api.Quantized], bytes]] = {
+    MODEL_QUANTIZED: api.Quantized.encoded,
+    WEIGHTS_QUANTIZED: api.Quantized.encoded_weights,
+    FOLD: api.Quantized.encoded_plain_weights,
+    JSON: lambda result: plain.text(plain.quantized(result)).encode(),
+}
+"""What an output file holds, by the key that names it."""
+NETS: Mapping[str, Callable[[api.Quantized], Net]] = {
+    WEIGHTS_QUANTIZED: lambda result: TrimWeights()(result.net),
+    FOLD: lambda result: result.plain,
+}
+"""Whose weights a caffemodel holds that takes the place of the one that a job reads."""
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """What a job has made.
+
+    Parameters
+    ----------
+    files : mapping of str to bytes
+        By path; those of a job's own keys first.
+    scores : Scores
+    """
+
+    files: Mapping[str, bytes]
+    scores: Scores
+
+    def entry(self, job: Job, inputs: Inputs) -> Entry:
+        """Give what a lock says of it."""
+        outputs = {path: digest_of_bytes(content) for path, content in self.files.items()}
+        return Entry(__version__, inputs, job.decisive_options, planned_exports(job), outputs, self.scores)
+
+
+def make(job: Job, performance: Keywords, watcher: api.Watcher) -> Made:
+    """Make all files of a job; the current folder must be that of the job file.
+
+    Parameters
+    ----------
+    job : Job
+    performance : mapping
+        Arguments of `api.quantize` that change no result, in place of the job's own.
+    watcher : Watcher
+
+    Raises
+    ------
+    RistrettoError
+        Whatever is wrong with the files, the data or the options.
+    """
+    model, weights = job.inputs["model"], job.inputs["weights"]
+    result = api.quantize(model, weights, **{**job.keywords, **performance}, watcher=watcher)
+    files = {path: CONTENTS[key](result) for key, path in job.outputs.items()}
+    if job.pareto is not None:
+        files |= {str(path): content for path, content in front.files(job.pareto, result)}
+    if job.exports:
+        read, net = _reread(job, result)
+        for each in job.exports:
+            exported = api.export(read, net, each.kind, **each.keywords, watcher=watcher)
+            for note in exported.notes:
+                watcher.note(note)
+            files |= {f"{each.out}/{name}" if name else each.out: content for name, content in exported.files.items()}
+    return Made(files, Scores.of(result.result))
+
+
+def _reread(job: Job, result: api.Quantized) -> tuple[Model, Net]:
+    """Give the condensed net as it would be read from the files, which are not written yet."""
+    read = model_of(result.text, job.outputs[MODEL_QUANTIZED])
+    held = next((NETS[key](result) for key in NETS if key in job.outputs), None)
+    return read, with_weights(read.net, job.inputs["weights"] if held is None else held)
