@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from ristretto.api.equalizing import OFF, Equalizing, check_equalize
 from ristretto.api.folding import fold_net, hint_at_folding
 from ristretto.api.front_file import FrontFile
+from ristretto.api.hardware_wish import HardwareWish
 from ristretto.api.inspecting import LayerRow, layer_rows
 from ristretto.api.judging import (
     check_evidence,
@@ -120,6 +121,8 @@ def quantize(
     skip: int = 0,
     report_split: float | None = None,
     confidence: float | None = None,
+    hardware: bool = False,
+    strict_hardware: bool = False,
     cached: bool = True,
     arithmetic: Arithmetic = EXACT,
     threads: int | None = None,
@@ -185,6 +188,11 @@ def quantize(
     confidence : float or None
         At least 0.5, and less than 1: a trial holds only if the upper bound of its loss, at this confidence, lies
         within the margin.
+    hardware : bool
+        Whether radix points are moved so that nothing is shifted but accumulators (`SharedGrids`): activations that
+        meet share one, and outputs and biases are no finer than accumulators. Dynamic fixed point only.
+    strict_hardware : bool
+        Whether it is an error when anything in the net needs more than integers and shifts.
     cached : bool
         Whether finished trials are taken from the journal and kept there; the result does not depend on it.
     arithmetic : Arithmetic
@@ -199,6 +207,8 @@ def quantize(
 
     Raises
     ------
+    HardwareError
+        When `strict_hardware`, and shifts do not do.
     RistrettoError
         Whatever is wrong with the files, the data or the options.
     """
@@ -211,6 +221,8 @@ def quantize(
         check_scheduler(scheduler)
     wish = LayerWish(granularity, minimize, min_bits, max_bits, keep or {}, front)
     wish.check(rule, mode, bits)
+    machine = HardwareWish(hardware, strict_hardware)
+    machine.check(rule, mode)
     opened = open_float(
         model,
         weights,
@@ -225,6 +237,7 @@ def quantize(
     )
     read, whole, test, calibrated = opened.read, opened.whole, opened.test, opened.calibrated
     source, training = opened.source, opened.training
+    machine.check_layers(test, source.shapes, arithmetic)
     goal = replace(opened.goal, confidence=confidence)
     sites = wish.sites(test) if wish.by_layer else ()
     deciding, reporting = split_batches(
@@ -253,7 +266,7 @@ def quantize(
 
     decider, reporter = scorer(deciding), None if reporting is None else scorer(reporting)
     formats = kept_formats(calibrated, training, journal, calibration_batches)
-    about = digest(rule.name, rule.formats_by, mode.name)
+    about = digest(rule.name, rule.formats_by, mode.name, *machine.about)
     sensitivities = Sensitivities(
         calibrated, training, view, about, arithmetic, threads, watcher, journal, calibration_batches
     )
@@ -272,11 +285,13 @@ def quantize(
             refine=Condensed
             if refine is None
             else refiner(calibrated, rule.covered(stats), training, view, refine, threads, journal),
+            constrain=machine.constraint(test, rule.covered(stats)),
             kept=formats,
             report=watcher.trial,
         )
     for note in result.notes:
         watcher.note(note)
+    machine.check_net(result.condensed.apply(test), source.shapes, arithmetic)
     net = result.condensed.apply(whole)
     nets = pareto_front(result) if front else []
     files = tuple(FrontFile.of(each, read.prototxt, read.net, whole) for each in nets)

@@ -8,6 +8,7 @@ from ristretto import api
 from ristretto.api.hardware_report import OBSERVED_BATCHES
 from ristretto.cli.arguments import add_json, add_model, add_running, chosen_arithmetic, json_files
 from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
+from ristretto.cli.hardware_arguments import add_strict
 from ristretto.cli.output import note_gpu, show
 from ristretto.cli.watch import TerminalWatcher
 from ristretto.outputs import Outputs
@@ -23,15 +24,6 @@ EXAMPLES = """examples:
 For each layer: the widths of products and accumulators (the worst that the weights allow, and what was observed on
 TEST batches), its shifts, what saturates, which codes are never used, memory and multiply-accumulates. Formats without
 the extra shifts that it lists: `ristretto quantize --hardware`. docs/hardware.md explains the columns."""
-
-
-def add_strict(parser: argparse.ArgumentParser) -> None:
-    """Add ``--strict_hardware``."""
-    parser.add_argument(
-        "--strict_hardware",
-        action="store_true",
-        help="an error, with advice, where anything in the net needs more than integers and shifts",
-    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

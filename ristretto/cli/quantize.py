@@ -19,6 +19,7 @@ from ristretto.cli.arguments import (
     whole,
 )
 from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
+from ristretto.cli.hardware_arguments import add_hardware
 from ristretto.cli.layer_arguments import add_layers, kept_layers
 from ristretto.cli.output import note_gpu, show
 from ristretto.cli.refine_arguments import add_refining, chosen_equalizing, chosen_techniques
@@ -40,6 +41,7 @@ EXAMPLES = """examples:
   ristretto quantize ... --confidence 0.95 --report_split 0.3     # the margin holds though chance be against it
   ristretto quantize ... --data val.txt --calibration_data train.txt      # other data than the prototxt's
   ristretto quantize ... --fold folded.caffemodel                 # a net with BatchNorm
+  ristretto quantize ... --hardware --strict_hardware             # integers and as few shifts as there can be
 
 Ranges are measured on 10 batches of the net's TRAIN data, scores on its TEST data: the first batches of these decide,
 the others report. Finished trials are kept in ~/.cache/ristretto, or where RISTRETTO_CACHE_DIR points: after Ctrl-C the
@@ -108,6 +110,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pass over so many TEST batches: where they are what ranges are measured on, for instance",
     )
     add_running(parser, iterations=50)
+    add_hardware(parser)
     add_refining(parser)
     add_layers(parser)
     add_data(parser, calibration=True)
@@ -148,6 +151,8 @@ def chosen_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "max_bits": arguments.max_bits,
         "keep": kept_layers(arguments),
         "front": arguments.pareto is not None,
+        "hardware": arguments.hardware,
+        "strict_hardware": arguments.strict_hardware,
         "threads": arguments.threads,
         "scheduler": arguments.scheduler,
     }

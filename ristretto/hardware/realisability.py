@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from ristretto.errors import HardwareError
 from ristretto.formats import Arithmetic, FixedPoint, Format, PowerOfTwo
 from ristretto.formats.base import FLOAT_BITS
 from ristretto.formats.power_of_two import WIDEST_EXPONENT
 from ristretto.hardware.datapath import Datapath, Stage
 from ristretto.hardware.mac import MacPath
 from ristretto.hardware.observe import MOST_CODES, Observed, Seen, saturates
-from ristretto.hardware.obstacle import Obstacle
+from ristretto.hardware.obstacle import Obstacle, refuse_obstacles
 from ristretto.net import LayerQuant, Shape
 from ristretto.net.op import Array
 
@@ -151,29 +150,6 @@ class Realisability:
         refuse_obstacles(self.obstacles)
 
 
-def refuse_obstacles(obstacles: Sequence[tuple[str, Obstacle]]) -> None:
-    """Raise a HardwareError for what needs more than shifts, if there is any.
-
-    Raises
-    ------
-    HardwareError
-    """
-    if not obstacles:
-        return
-    (name, first), *rest = obstacles
-    others = list(dict.fromkeys(f"'{other}'" for other, _ in rest))
-    more = f"; so do {_listed(others)}" if others else ""
-    raise HardwareError(
-        f"layer '{name}' needs more than shifts: {first.reason}{more}",
-        hint=f"{first.advice}; `ristretto hardware` without --strict_hardware shows all of it",
-    )
-
-
-def _listed(names: Sequence[str], most: int = 4) -> str:
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
-
-
 def extra_shifts(stage: Stage) -> list[str]:
     """Say where a layer shifts numbers beside the way from its accumulator to its output, a line for each place."""
     name, lines = stage.layer.name, []
@@ -188,14 +164,14 @@ def extra_shifts(stage: Stage) -> list[str]:
         shifts = ", ".join(str(shift) for shift in work.alignment)
         lines.append(f"layer '{name}': its bottoms are aligned, left shifts of {shifts} bits")
     if path and path.lift:
-        lines.append(f"layer '{name}': its products are shifted left by {path.lift} bits to meet its bias")
+        lines.append(f"layer '{name}': its products need {_shift(-path.lift)} to meet its bias")
     if path and path.out_shift < 0:
         lines.append(f"layer '{name}': its output is finer than its accumulator: {_shift(path.out_shift)}")
     return lines
 
 
 def _shift(right: int) -> str:
-    return f"a shift to the {'right' if right > 0 else 'left'} by {abs(right)} bits"
+    return f"a shift to the {'right' if right > 0 else 'left'} by {abs(right)} bit{'s' if abs(right) > 1 else ''}"
 
 
 def needs(

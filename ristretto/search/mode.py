@@ -83,6 +83,10 @@ class TrimmingMode(ABC):
     """What the summary calls the condensed net."""
     by_layer: ClassVar[bool] = False
     """Whether every place may have a width of its own."""
+    moves_radix_points: ClassVar[bool] = False
+    """Whether every place has a radix point of its own, which may be moved, and the bias that of the weights."""
+    is_on_grids: ClassVar[bool] = True
+    """Whether its numbers are integers, up to a factor."""
 
     @abstractmethod
     def ladders(self, parts: Sequence[Part]) -> Sequence[Ladder]:

@@ -24,6 +24,7 @@ class OriginalPreset(Preset):
     refines = False
     weighs_evidence = False
     by_layer = False
+    moves_radix_points = False
 
     def covered(self, stats: CalibrationStats) -> CalibrationStats:
         """Leave out the layer types that the original does not know how to search."""

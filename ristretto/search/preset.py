@@ -19,6 +19,7 @@ from ristretto.search.marks import Marks
 from ristretto.search.mode import Ladder, Quants, TrimmingMode
 from ristretto.search.result import ALL_PARTS, LAYERS, Comparison, Score, SearchResult, Trial
 from ristretto.search.scoring import Scorer
+from ristretto.search.shared_grids import Constraint, unconstrained
 from ristretto.search.sites import Bounds
 from ristretto.search.widths import Bits, LayerWidths, Widths, of_parts, parts_of
 
@@ -45,6 +46,8 @@ class Trials:
         Knows formats that were chosen before.
     bounds : Bounds
         Widths that may be tried.
+    constrain : callable
+        Moves the radix points of formats that were chosen.
     """
 
     net: Net
@@ -57,6 +60,7 @@ class Trials:
     report: Callable[[Trial], None]
     kept: KeptFormats | None = None
     bounds: Bounds = field(default_factory=Bounds)
+    constrain: Constraint = unconstrained
 
     def __post_init__(self) -> None:
         self.baseline = self.scorer(self.net)
@@ -115,12 +119,14 @@ class Trials:
 
     def condense(self, widths: Widths) -> Condensed:
         """Choose formats, and weights where there is a refiner."""
-        return self.refine(self.spec(widths))
+        condensed = self.refine(self.spec(widths))
+        # Radix points may have moved along with weights.
+        return replace(condensed, spec=self.constrain(condensed.spec))
 
     def spec(self, widths: Widths) -> QuantSpec:
         """Choose formats; a layer without widths stays in float."""
         every = {name: widths.get(name, LayerWidths()) for name in self.stats.layers}
-        return self.preset.spec(self.mode, self.stats, every, self.kept)
+        return self.constrain(self.preset.spec(self.mode, self.stats, every, self.kept))
 
     @property
     def changes_weights(self) -> bool:
@@ -176,6 +182,8 @@ class Preset(ABC):
     """Whether a trial stops as soon as its outcome is certain, and differences of scores come with their intervals."""
     by_layer: ClassVar[bool] = True
     """Whether layers may have widths of their own."""
+    moves_radix_points: ClassVar[bool] = True
+    """Whether formats that were chosen may be changed to suit hardware."""
 
     @property
     def formats_by(self) -> str | None:
@@ -255,6 +263,7 @@ def run_search(
     bounds: Bounds | None = None,
     by_layer: ByLayer | None = None,
     refine: Refiner = Condensed,
+    constrain: Constraint = unconstrained,
     reporter: Scorer | None = None,
     kept: KeptFormats | None = None,
     report: Callable[[Trial], None] = lambda trial: None,
@@ -280,6 +289,8 @@ def run_search(
         Decides the widths of every layer by itself; without it the preset decides those of parts.
     refine : callable
         Changes weights to suit the formats; by default they stay as they are.
+    constrain : callable
+        Moves the radix points of formats that were chosen; by default they stay where they are.
     reporter : Scorer or None
         Gives a net's score on other batches, those that report; by default the ones that decide report, too.
     kept : KeptFormats or None
@@ -288,7 +299,7 @@ def run_search(
         Told of each trial when it is done.
     """
     stats = preset.covered(stats)
-    trials = Trials(net, preset, mode, stats, scorer, goal, refine, report, kept, bounds or Bounds())
+    trials = Trials(net, preset, mode, stats, scorer, goal, refine, report, kept, bounds or Bounds(), constrain)
     layered = None
     if bits is not None:
         mode.check(bits)

@@ -30,6 +30,7 @@ class DynamicFixedPointMode(TrimmingMode):
     name = "dynamic_fixed_point"
     title = "Dynamic fixed point net"
     by_layer = True
+    moves_radix_points = True
 
     def ladders(self, parts: Sequence[Part]) -> Sequence[Ladder]:
         """One ladder for each part."""

@@ -35,6 +35,7 @@ class MiniFloatMode(TrimmingMode):
 
     name = "minifloat"
     title = "Minifloat net"
+    is_on_grids = False
 
     def ladders(self, parts: Sequence[Part]) -> Sequence[Ladder]:
         """One ladder for the whole net."""
