@@ -128,7 +128,8 @@ def read_lock(path: Path) -> Lock:
             hint="update ristretto",
         )
     try:
-        if version != FORMAT:
+        # Not `version != FORMAT`: true is 1 in Python.
+        if type(version) is not int or version != FORMAT:
             raise ValueError(f"its format is {version!r}")
         return Lock({name: _entry(each) for name, each in content["jobs"].items()})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
