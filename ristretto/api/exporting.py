@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ristretto.api.feeding import open_test
+from ristretto.api.hardware_wish import HardwareWish
 from ristretto.api.loading import ModelSource, WeightsSource, chosen, load, pass_on, undeclared_shapes
 from ristretto.api.watch import Silent, Watcher
 from ristretto.data import AS_WRITTEN, BatchSource, Feed, Preparation
@@ -26,6 +27,7 @@ def export(
     data: Feed | None = None,
     preparation: Preparation = AS_WRITTEN,
     arithmetic: Arithmetic = EXACT,
+    strict_hardware: bool = False,
     watcher: Watcher | None = None,
 ) -> Exported:
     """Give a net as files that other tools read.
@@ -44,6 +46,8 @@ def export(
         What is done to the pictures of `data` instead of what the prototxt says.
     arithmetic : Arithmetic
         Where halves go.
+    strict_hardware : bool
+        Whether it is an error when anything in the net needs more than integers and shifts.
     watcher : Watcher or None
         Told of what is worth a note.
 
@@ -53,6 +57,8 @@ def export(
 
     Raises
     ------
+    HardwareError
+        When `strict_hardware`, and shifts do not do.
     RistrettoError
         Whatever is wrong with the files, the data or the options.
     """
@@ -60,10 +66,14 @@ def export(
     exporter = chosen("format", kind, EXPORTERS)()
     read, whole = load(model, weights)
     pass_on(read, watcher)
+    machine = HardwareWish(strict=strict_hardware)
     if not golden and data is None:
         net = whole.for_phase(Phase.TEST)
-        return exporter.export(Subject(net, undeclared_shapes(read, net, Phase.TEST), arithmetic=arithmetic))
+        shapes = undeclared_shapes(read, net, Phase.TEST)
+        machine.check_net(net, shapes, arithmetic)
+        return exporter.export(Subject(net, shapes, arithmetic=arithmetic))
     net, source = open_test(read, whole, watcher, data=data, preparation=preparation)
+    machine.check_net(net, source.shapes, arithmetic)
     if not golden:
         return exporter.export(Subject(net, source.shapes, arithmetic=arithmetic))
     pictures = first_pictures(source, golden)

@@ -11,6 +11,7 @@ from rich.text import Text
 from ristretto import api
 from ristretto.cli.arguments import add_json, add_model, json_files, positive
 from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
+from ristretto.cli.hardware_arguments import add_strict
 from ristretto.cli.output import show
 from ristretto.cli.watch import TerminalWatcher
 from ristretto.export import EXPORTERS
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="away",
         help="where numbers half-way between two codes go: away from zero, or to the even code (%(default)s)",
     )
+    add_strict(parser)
     parser.add_argument("out", metavar="OUT", help="the file or, where there are several, the folder to write")
     add_data(parser, calibration=False)
     add_json(parser)
@@ -61,6 +63,7 @@ def chosen_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "data": arguments.data,
         "preparation": chosen_preparation(arguments),
         "arithmetic": HALF_EVEN if arguments.round_halves == "even" else EXACT,
+        "strict_hardware": arguments.strict_hardware,
     }
 
 

@@ -22,13 +22,15 @@ BYTE = 8
 LEGEND = (
     "input: bits of a word; in shift: from the grid of what is read to the input's. product: bits. worst, seen: bits "
     "of the accumulator, for any input and for the pictures run. lift: of products to the bias. bias: left shift to "
-    "the accumulator. out: right shift to the output, with rounding. A shift to the other side is negative."
+    "the accumulator. out: right shift to the output, with rounding. A shift to the other side is negative. Below: "
+    "numbers that lay beyond the ends of their format, and codes that no number had."
 )
 
 
 def table(result: Realisability) -> RenderableType:
     """Give the tables: the data path, what saturates, what lies between, and what needs more than shifts."""
     parts: list[RenderableType] = [Text(_headline(result)), _data_path(result), Text(LEGEND), _numbers(result)]
+    parts.append(_memory_table(result))
     if result.between:
         parts += [Text("Where layers meet, divide or trim"), _between(result)]
     if result.extra_shifts:
@@ -91,11 +93,7 @@ def _data_path(result: Realisability) -> Table:
 
 
 def _numbers(result: Realisability) -> Table:
-    found = _table(
-        *("layer", "saturated: in", "weights", "bias", "out"),
-        *("codes never used: in", "weights", "out"),
-        *("weight bits", "bytes", "in bits", "out bits"),
-    )
+    found = _table(*("layer", "saturated: in", "weights", "bias", "out"), *("never used: in", "weights", "out"))
     for layer in result.layers:
         seen_in = layer.observed.layer_in if layer.observed else None
         seen_out = layer.observed.layer_out if layer.observed else None
@@ -103,11 +101,15 @@ def _numbers(result: Realisability) -> Table:
             layer.name,
             *(_saturated(seen) for seen in (seen_in, layer.weights, layer.bias, seen_out)),
             *(_never(seen) for seen in (seen_in, layer.weights, seen_out)),
-            f"{layer.weight_bits:,}",
-            f"{_bytes(layer.weight_bits):,}",
-            f"{layer.in_bits:,}",
-            f"{layer.out_bits:,}",
         )
+    return found
+
+
+def _memory_table(result: Realisability) -> Table:
+    found = _table("layer", "weights: bits", "bytes", "input: bits", "bytes", "output: bits", "bytes")
+    for layer in result.layers:
+        sizes = (layer.weight_bits, layer.in_bits, layer.out_bits)
+        found.add_row(layer.name, *(f"{number:,}" for size in sizes for number in (size, _bytes(size))))
     return found
 
 
@@ -145,11 +147,11 @@ def _seen_bits(observed: Observed | None) -> str:
 def _saturated(seen: Seen | None) -> str:
     if seen is None:
         return ""
-    return f"{seen.saturated:,} ({100 * seen.saturated / seen.numbers:.2g} %)" if seen.saturated else "0"
+    return f"{seen.saturated:,} ({100 * seen.saturated / seen.numbers:.2g}%)" if seen.saturated else "0"
 
 
 def _never(seen: Seen | None) -> str:
-    return "" if seen is None else "?" if seen.never is None else f"{seen.never:,} of {seen.codes:,}"
+    return "" if seen is None else "?" if seen.never is None else f"{seen.never:,}/{seen.codes:,}"
 
 
 def _bytes(bits: int) -> int:
