@@ -80,8 +80,9 @@ def test_what_is_up_to_date_is_left_alone(project: Project) -> None:
 def other_weights(project: Project) -> None:
     path = project / LENET / "lenet.caffemodel"
     content = bytearray(path.read_bytes())
-    # In the middle lie the weights of ip1.
-    content[len(content) // 2] ^= 1
+    # In the middle lie the weights of ip1: a hundred of them get another sign, and are halved or doubled.
+    for place in range(len(content) // 2, len(content) // 2 + 400):
+        content[place] ^= 0x80
     path.write_bytes(content)
 
 
