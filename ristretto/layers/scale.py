@@ -59,8 +59,10 @@ class Scale(Op):
         if len(blobs) != 1 + self.bias_term:
             return None
         factors, *summands = (self.coverage.by_channel(blob, channels) for blob in blobs)
+        if factors is None:
+            return None
         bias = summands[0] if summands else np.zeros(channels)
-        return None if factors is None or bias is None else (factors, bias)
+        return None if bias is None else (factors, bias)
 
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Multiply, then add."""

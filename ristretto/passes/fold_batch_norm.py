@@ -143,25 +143,17 @@ def _fold(net: Net, nets: Sequence[Net], name: str) -> tuple[Fold | None, dict[s
     if not longest:
         return None, {}
     into = _all_named(net, name)
+    reason = _refused(net, into, [layer for _, layer in places])
     channels = into[0].op.output_channels
-    reason = ""
-    if (
-        len(_distinct(layer for _, layer in places)) < len(into)
-        or len({layer.op.output_channels for layer in into}) > 1
-    ):
-        reason = DIFFERENT
-    elif any(layer.quant for layer in into):
-        reason = "the layer before it is quantized"
-    elif any(set(layer.shared) & set(other.shared) for layer in into for other in net if other.name != name):
-        reason = "the layer before it shares its weights"
-    assert channels is not None, "only such layers are asked about"
-    factors, summands = np.ones(channels), np.zeros(channels)
+    factors: NDArray[np.float64] = np.ones(1)
+    summands: NDArray[np.float64] = np.zeros(1)
     gone: list[Layer] = []
     top = ""
     for step in range(len(longest)):
         reason = reason or _differs(net, chains, step)
-        if reason:
+        if reason or channels is None:
             break
+        _check_fit(into, channels)
         # Of one phase alone there is nothing to choose; else TEST decides, as the net is folded to be run.
         decide = [
             chain[step]
@@ -180,6 +172,30 @@ def _fold(net: Net, nets: Sequence[Net], name: str) -> tuple[Fold | None, dict[s
         rest = [layer.name for layer in chain if not any(layer is other for other in gone)]
         stays |= dict.fromkeys(rest, BEHIND) | dict.fromkeys(rest[:1], reason)
     return (Fold(into, tuple(gone), top, factors, summands) if gone else None), stays
+
+
+def _refused(net: Net, into: Sequence[Layer], used: Sequence[Layer]) -> str:
+    """Say why nothing can go into the layers of a name, of which those that are used take part in some state, if so."""
+    channels = {layer.op.output_channels for layer in into}
+    # One of the name may be of another kind, a data layer say.
+    if len(_distinct(used)) < len(into) or len(channels) > 1 or None in channels:
+        return DIFFERENT
+    if any(layer.quant for layer in into):
+        return "the layer before it is quantized"
+    if any(set(layer.shared) & set(other.shared) for layer in into for other in net if other.name != into[0].name):
+        return "the layer before it shares its weights"
+    return ""
+
+
+def _check_fit(into: Sequence[Layer], channels: int) -> None:
+    """Raise a ModelError where weights are too few: what a prototxt says alone must not decide on memory."""
+    for layer in into:
+        if layer.blobs and layer.blobs[0].size < channels:
+            raise ModelError(
+                f"weights of shape {layer.blobs[0].shape} for {channels} outputs",
+                layer=layer.name,
+                hint="does the caffemodel belong to this prototxt?",
+            )
 
 
 def _differs(net: Net, chains: Sequence[Sequence[Layer]], step: int) -> str:

@@ -226,6 +226,14 @@ LEFT: dict[str, tuple[Sequence[Layer], dict[str, tuple[str, ...]]]] = {
         [conv(), norm(top="bn"), Layer("r", ReLU(), ("conv",), ("r",), include=(Rule(stages=frozenset({"see"})),))],
         {DIFFERENT: ("bn",)},
     ),
+    "a data layer of its name": (
+        [
+            Layer("conv", Input(((2, 6, 3, 3),)), tops=("conv",), include=(TEST,)),
+            replace(conv(), include=(TRAIN,)),
+            norm(),
+        ],
+        {DIFFERENT: ("bn",)},
+    ),
     "convolutions that differ": (
         [conv(include=(TEST,)), conv(op=replace(CONV, num_output=5), include=(TRAIN,)), norm()],
         {DIFFERENT: ("bn",)},
@@ -299,6 +307,10 @@ def test_plans_are_put_in_words() -> None:
         (
             [replace(conv(), blobs=(float32(np.ones((5, 4, 3, 3))), float32(np.ones(5)))), norm()],
             "layer 'conv': weights of shapes (5, 4, 3, 3), (5,) for 6 outputs",
+        ),
+        (
+            [replace(conv(), op=replace(CONV, num_output=1 << 40)), norm()],
+            f"layer 'conv': weights of shape (6, 4, 3, 3) for {1 << 40} outputs",
         ),
         (
             [conv(), replace(norm(), blobs=(*norm().blobs[:1], float32([-1] * 6), float32([1])))],

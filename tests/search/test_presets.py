@@ -393,7 +393,8 @@ def test_weights_are_chosen_by_what_they_do_to_the_output() -> None:
     stats = replace(stats_of(layer), sample_in=x, sample_out=layer.op.forward([x], layer.blobs)[0])
     for fmt in (FixedPoint(4, 6), FixedPoint(4, 9)):
         error = layer.op.forward([x], [fmt.trim(weights)])[0] - stats.sample_out
-        assert params_error(stats, fmt) == pytest.approx(float((error**2).mean()), rel=1e-5)
+        # Each is a difference of float32 sums, some hundred times as large, that may be added up in any order.
+        assert params_error(stats, fmt) == pytest.approx(float((error**2).mean()), rel=1e-3)
 
 
 def test_only_what_a_relu_lets_through_counts_for_weights() -> None:
