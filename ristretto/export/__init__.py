@@ -6,6 +6,8 @@ from ristretto.export.coe_files import CoeFiles
 from ristretto.export.hex_files import HexFiles
 from ristretto.export.integers import Integers
 from ristretto.export.onnx.float_model import FloatOnnx
+from ristretto.export.onnx.qdq_model import QdqOnnx
+from ristretto.export.onnx.qonnx_model import Qonnx
 
 EXPORTERS: dict[str, type[Exporter]] = {
     exporter.name: exporter
@@ -15,6 +17,8 @@ EXPORTERS: dict[str, type[Exporter]] = {
         CoeFiles,
         CHeader,
         FloatOnnx,
+        QdqOnnx,
+        Qonnx,
     )
 }
 """Every kind of export, by the name that ``--format`` has for it."""

@@ -15,7 +15,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from ristretto.caffe.caffemodel import encode_weights
-from ristretto.execute.onnx_model import model_of
+from ristretto.export import Subject
+from ristretto.export.onnx.float_model import FloatOnnx
 from ristretto.net import Net, Shape
 
 FloatArray = NDArray[np.float32]
@@ -61,16 +62,16 @@ def write_models(net: Net, inputs: Mapping[str, Shape], pictures: FloatArray, fo
     # It warns of every net in QOperator that QDQ is newer, and of what its own pre-processing has left.
     logging.getLogger().setLevel(logging.ERROR)
     files = {name: folder / f"{name.replace(' ', '_')}.onnx" for name in (FLOAT, *FORMATS)}
-    onnx.save(model_of(net, inputs), files[FLOAT])
+    ((blob, shape),) = inputs.items()
+    onnx.save(FloatOnnx().write(Subject(net, inputs, batch=shape[0])).model, files[FLOAT])
     prepared = folder / "prepared.onnx"
     # Every shape is fixed: there is nothing symbolic to infer.
     quant_pre_process(files[FLOAT], prepared, skip_symbolic_shape=True)
-    (blob,) = inputs
     for name, quant_format in FORMATS.items():
         quantize_static(
             prepared,
             files[name],
-            OneBatch({f"in:{blob}": pictures}),
+            OneBatch({blob: pictures}),
             quant_format=quant_format,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,

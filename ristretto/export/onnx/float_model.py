@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ristretto.execute.onnx_model import model_of
-from ristretto.export.base import Exported, Exporter, Subject
+from ristretto.export.base import Subject
+from ristretto.export.onnx.exporter import OnnxExporter
+
+if TYPE_CHECKING:
+    from ristretto.export.onnx.dialect import Dialect
 
 
-class FloatOnnx(Exporter):
+class FloatOnnx(OnnxExporter):
     """The float net; formats are left out, and so are scores and losses."""
 
     name: ClassVar[str] = "onnx-float"
     summary: ClassVar[str] = "ONNX in float32, formats left out"
-    single_file: ClassVar[bool] = True
 
-    def export(self, subject: Subject) -> Exported:
-        """Give the model."""
-        return Exported({"": model_of(subject.net, subject.inputs).SerializeToString(deterministic=True)})
+    def dialect(self, subject: Subject) -> Dialect:
+        """Give float32."""
+        from ristretto.export.onnx.dialect import Plain
+
+        return Plain()
