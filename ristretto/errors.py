@@ -82,6 +82,10 @@ class JobError(RistrettoError):
     """A list of jobs, or the lock beside it, that makes no sense."""
 
 
+class ResultError(RistrettoError):
+    """A file of results that is missing, damaged, or none that is asked for."""
+
+
 class OutputError(RistrettoError):
     """A result that cannot be written where the user wants it."""
 

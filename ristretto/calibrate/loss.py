@@ -39,25 +39,32 @@ class TrimLoss:
         return 10 * math.log10(self.mean_square / self.squared_error) if self.mean_square else -math.inf
 
     @classmethod
-    def of_distribution(cls, seen: Distribution, fmt: Format, *, rectified: bool = False) -> TrimLoss:
-        """Measure it on what calibration saw of a blob, each number taken as the centre of its bin.
+    def of_blob(cls, seen: Distribution, sample: Array, fmt: Format, *, rectified: bool = False) -> TrimLoss:
+        """Measure it on what calibration saw of a blob.
+
+        What saturates is told by all numbers, each taken as the centre of its bin. What rounding costs is told by those
+        that were kept as they are: a fine format has as many numbers as there are bins, and would seem to cost nothing.
 
         Parameters
         ----------
         seen : Distribution
+        sample : float32 array, real units
+            Some of the blob's numbers.
         fmt : Format
         rectified : bool
             Whether a ReLU follows: negative numbers then count as zeros.
         """
         values, counts = seen.values()
+        kept = np.ravel(sample)
         if rectified:
-            values = np.maximum(values, 0)
+            values, kept = np.maximum(values, 0), np.maximum(kept, 0)
         share = counts / counts.sum()
-        return cls(
-            float((values**2 * share).sum()),
-            seen.squared_error(fmt, rectified=rectified),
-            float((saturates(fmt, values) * share).sum()),
-        )
+        beyond = saturates(fmt, values)
+        saturated = float(share[beyond].sum())
+        clipped = float((_errors(fmt, values[beyond]) * share[beyond]).sum())
+        rounded = _errors(fmt, kept[~saturates(fmt, kept)])
+        mean = float(rounded.mean()) if rounded.size else 0.0
+        return cls(float((values**2 * share).sum()), clipped + (1 - saturated) * mean, saturated)
 
     @classmethod
     def of_numbers(cls, before: Array, after: Array, fmt: Format) -> TrimLoss:
@@ -72,3 +79,7 @@ class TrimLoss:
         """
         old, new = before.astype(np.float64), after.astype(np.float64)
         return cls(float((old**2).mean()), float(((new - old) ** 2).mean()), float(saturates(fmt, before).mean()))
+
+
+def _errors(fmt: Format, x: Array) -> Array:
+    return (fmt.trim(x).astype(np.float64) - x) ** 2

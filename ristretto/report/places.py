@@ -86,14 +86,14 @@ def memory(result: Quantized) -> dict[str, Any]:
 def _places(stats: LayerStats, quant: LayerQuant | None, condensed: Layer) -> dict[str, Any]:
     layer_in, layer_out, params = (quant.layer_in, quant.layer_out, quant.params) if quant else (None, None, None)
     return {
-        "layer_in": _blob(stats.layer_in, layer_in),
-        "layer_out": _blob(stats.layer_out, layer_out, rectified=stats.rectified),
+        "layer_in": _blob(stats.layer_in, stats.sample_in, layer_in),
+        "layer_out": _blob(stats.layer_out, stats.sample_out, layer_out, rectified=stats.rectified),
         "params": _weights(stats.layer.blobs, condensed.blobs, params),
     }
 
 
-def _blob(seen: Distribution, fmt: Format | None, *, rectified: bool = False) -> dict[str, Any]:
-    loss = None if fmt is None else TrimLoss.of_distribution(seen, fmt, rectified=rectified)
+def _blob(seen: Distribution, sample: Array, fmt: Format | None, *, rectified: bool = False) -> dict[str, Any]:
+    loss = None if fmt is None else TrimLoss.of_blob(seen, sample, fmt, rectified=rectified)
     return {"histogram": _histogram(seen), "rectified": rectified, **_loss(loss)}
 
 

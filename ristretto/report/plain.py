@@ -55,6 +55,7 @@ def quantized(result: Quantized) -> dict[str, Any]:
             {
                 "name": name,
                 "type": stats.layer.op.type,
+                "part": stats.layer.op.part.value if stats.layer.op.part else None,
                 **_quant(search.spec.layers.get(name)),
                 **_ranges(stats),
                 **places.of_work(result, name),
