@@ -9,7 +9,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from ristretto.execute.onnx_segment import OnnxPiece
 from ristretto.formats import Format
 from ristretto.net import Layer, LayerQuant, OnnxNode, Shape
 from ristretto.net.op import Array
@@ -74,10 +73,6 @@ class Dialect(ABC):
             What `formats` gives.
         """
 
-    def settled(self, pieces: Sequence[OnnxPiece]) -> list[OnnxPiece]:
-        """Give a model's pieces as they are to stand, once all of them are known."""
-        return list(pieces)
-
 
 class Plain(Dialect):
     """Everything in float32; formats are left out."""
@@ -130,5 +125,6 @@ class Chain:
 
 
 def number(value: float) -> Array:
-    """Give one number in float32, as an array without axes."""
-    return np.array(value, np.float32)
+    """Give one number in float32, as an array without axes; infinity for what float32 does not reach."""
+    with np.errstate(over="ignore"):
+        return np.array(value, np.float32)

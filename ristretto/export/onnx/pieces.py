@@ -51,7 +51,7 @@ def pieces_of(net: Net, shapes: Mapping[str, tuple[Shape, ...]], dialect: Dialec
     if len(names) < len(pieces):
         twice = next(piece.name for piece in pieces if sum(piece.name == other.name for other in pieces) > 1)
         raise ModelError("its name is one that the export gives itself", layer=twice, hint="rename the layer")
-    return dialect.settled(pieces)
+    return pieces
 
 
 def _of_layer(layer: Layer, bottoms: Sequence[Shape], tops: Sequence[Shape], dialect: Dialect) -> Iterator[OnnxPiece]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import singledispatch
 
 import numpy as np
@@ -15,14 +15,18 @@ from onnx import TensorProto, helper
 
 from ristretto.errors import ModelError
 from ristretto.execute.lower import trimmed_blobs
-from ristretto.execute.onnx_segment import OnnxPiece
 from ristretto.export.onnx.dialect import OPSET, Chain, Dialect, Operands, number, stored
 from ristretto.formats import Arithmetic, FixedPoint, Format
 from ristretto.net import Layer, LayerQuant, Net, OnnxNode, Shape
 from ristretto.net.op import Array
 
 CARRIERS = {4: TensorProto.INT4, 8: TensorProto.INT8, 16: TensorProto.INT16}
-"""The integers that hold codes, by their bits."""
+"""The integers that hold codes, by their bits: 4 of weights only.
+
+onnxruntime 1.32 makes a model of its own of one with activations of 4 bits, which it then refuses: where they go
+through a max pooling, or where a Clip stands before their QuantizeLinear.
+"""
+FEWEST_BITS_OF_ACTIVATIONS = 8
 OPSET_OF_ALL_CARRIERS = 21
 """The first that has more than 8 bits, and 4."""
 BIAS_BITS = 32
@@ -55,15 +59,14 @@ class Linear:
 
 
 @singledispatch
-def linear(fmt: Format | None) -> Linear | None:
-    """Say how QuantizeLinear knows a format; None where it does not."""
+def linear(fmt: Format | None, fewest: int = 0) -> Linear | None:
+    """Say how QuantizeLinear knows a format, in integers of that many bits or more; None where it does not."""
     return None
 
 
 @linear.register
-def _(fmt: FixedPoint) -> Linear | None:
-    # 4 bits only where they match: what is narrower needs a Clip, and onnxruntime has trouble with one before 4 bits.
-    carrier = next((bits for bits in CARRIERS if fmt.bw == bits or fmt.bw < bits > 4), None)
+def _(fmt: FixedPoint, fewest: int = 0) -> Linear | None:
+    carrier = next((bits for bits in CARRIERS if max(fmt.bw, fewest) <= bits), None)
     return None if carrier is None else Linear(fmt.fl, carrier)
 
 
@@ -77,7 +80,7 @@ def trim_nodes(fmt: Format, opset: int) -> tuple[OnnxNode, ...]:
 
 @trim_nodes.register
 def _(fmt: FixedPoint, opset: int) -> tuple[OnnxNode, ...]:
-    known = linear(fmt)
+    known = linear(fmt, FEWEST_BITS_OF_ACTIVATIONS)
     ends = {"low": number(fmt.low), "high": number(fmt.high)}
     if known is None:
         # No QuantizeLinear makes integers of so many bits. The same, step by step.
@@ -85,7 +88,7 @@ def _(fmt: FixedPoint, opset: int) -> tuple[OnnxNode, ...]:
         return Chain().then("Clip", ends).then("Mul", {"up": up}).then("Round").then("Mul", {"down": down}).end()
     scaling = {"scale": known.scale, "zero": known.held(np.array(0))}
     chain = Chain().then("QuantizeLinear", scaling).then("DequantizeLinear", None, *scaling)
-    # Behind both, as onnxruntime has no Clip for integers of 4 and 16 bits. Among the operations of opset 21 it is in
+    # Behind both, as onnxruntime has no Clip for integers of 16 bits. Among the operations of opset 21 it is in
     # the way of an optimizer as well: onnxruntime 1.32 moves a DequantizeLinear of 8 bits behind a pooling or a
     # reshaping layer, and stumbles over the QuantizeLinear that it puts in its place.
     if fmt.bw < known.carrier or (known.carrier == 8 and opset >= OPSET_OF_ALL_CARRIERS):
@@ -112,8 +115,9 @@ class Qdq(Dialect):
     def of(cls, net: Net, arithmetic: Arithmetic) -> Qdq:
         """Give the dialect with the oldest operations that have all integers that a net's formats need."""
         quants = [layer.quant.under(arithmetic) for layer in net if layer.quant]
-        formats = [fmt for quant in quants for fmt in (quant.layer_in, quant.layer_out, quant.params)]
-        carriers = {known.carrier for fmt in formats if (known := linear(fmt))}
+        found = [linear(quant.params) for quant in quants]
+        found += [linear(f, FEWEST_BITS_OF_ACTIVATIONS) for quant in quants for f in (quant.layer_in, quant.layer_out)]
+        carriers = {known.carrier for known in found if known}
         return cls(arithmetic, OPSET if carriers <= {8} else OPSET_OF_ALL_CARRIERS)
 
     def formats(self, layer: Layer) -> LayerQuant | None:
@@ -123,15 +127,6 @@ class Qdq(Dialect):
     def trim(self, fmt: Format) -> tuple[OnnxNode, ...]:
         """Give QuantizeLinear and DequantizeLinear, and a Clip where the word is narrower than the integers."""
         return trim_nodes(fmt, self.opset)
-
-    def settled(self, pieces: Sequence[OnnxPiece]) -> list[OnnxPiece]:
-        """Part each QuantizeLinear to 4 bits from what comes before it, in a model with a Clip.
-
-        onnxruntime 1.32 refuses a model in which its optimizer finds such a QuantizeLinear behind a Clip, however the
-        two came together. A Max with the smallest number, below which nothing is left anyway, stands between.
-        """
-        clips = any(node.op_type == "Clip" for piece in pieces for node in piece.nodes)
-        return [replace(piece, nodes=_parted(piece.nodes)) for piece in pieces] if clips else list(pieces)
 
     def operands(self, layer: Layer, shapes: Sequence[Shape], quant: LayerQuant | None) -> Operands:
         """Give weights as integers where they are, else as trimmed float32 numbers.
@@ -169,16 +164,3 @@ def _bias(codes: Array, params: Linear, reader: Linear | None) -> OnnxNode:
 def _dequantize(target: str, codes: Array, scale: Array) -> OnnxNode:
     constants = {f"{target}_codes": codes, f"{target}_scale": scale}
     return OnnxNode("DequantizeLinear", tuple(constants), (target,), {}, constants)
-
-
-def _parted(nodes: Sequence[OnnxNode]) -> list[OnnxNode]:
-    """Put a Max in front of each QuantizeLinear to 4 bits."""
-    result = []
-    for node in nodes:
-        if node.op_type == "QuantizeLinear" and node.constants["zero"].dtype == Linear(0, 4).held(np.array(0)).dtype:
-            lowest = number(-8 * float(node.constants["scale"]))
-            result.append(OnnxNode("Max", (node.inputs[0], "lowest"), ("above",), {}, {"lowest": lowest}))
-            result.append(replace(node, inputs=("above", *node.inputs[1:])))
-        else:
-            result.append(node)
-    return result
