@@ -8,7 +8,11 @@ from typing import Any
 
 from ristretto.export import EXPORTERS
 
-MODEL_QUANTIZED, WEIGHTS_QUANTIZED, FOLD, JSON = OUTPUT_FILES = ("model_quantized", "weights_quantized", "fold", "json")
+MODEL_QUANTIZED, WEIGHTS_QUANTIZED, FOLD, JSON = OF_QUANTIZE = ("model_quantized", "weights_quantized", "fold", "json")
+"""What `quantize` may write, a file each, by the flag that names it."""
+REPORT = "report"
+"""The key of the page for a browser."""
+OUTPUT_FILES = (*OF_QUANTIZE, REPORT)
 """What a job may write, a file each, by the key that names it."""
 PARETO = "pareto"
 """The key of the folder for a front."""

@@ -9,18 +9,19 @@ from ristretto import __version__, api
 from ristretto.api.loading import with_weights
 from ristretto.caffe.reader import Model, model_of
 from ristretto.jobs.inputs import Inputs, digest_of_bytes, planned_exports
-from ristretto.jobs.job import FOLD, JSON, MODEL_QUANTIZED, WEIGHTS_QUANTIZED, Job
+from ristretto.jobs.job import FOLD, JSON, MODEL_QUANTIZED, REPORT, WEIGHTS_QUANTIZED, Job
 from ristretto.jobs.job_file import Keywords
 from ristretto.jobs.lock import Entry, Scores
 from ristretto.net import Net
 from ristretto.passes import TrimWeights
-from ristretto.report import front, plain
+from ristretto.report import front, page, plain, plot
 
 CONTENTS: Mapping[str, Callable[[api.Quantized], bytes]] = {
     MODEL_QUANTIZED: api.Quantized.encoded,
     WEIGHTS_QUANTIZED: api.Quantized.encoded_weights,
     FOLD: api.Quantized.encoded_plain_weights,
-    JSON: lambda result: plain.text(plain.quantized(result)).encode(),
+    JSON: lambda result: _json(result).encode(),
+    REPORT: lambda result: page.render(page.read_text(_json(result))),
 }
 """What an output file holds, by the key that names it."""
 NETS: Mapping[str, Callable[[api.Quantized], Net]] = {
@@ -66,6 +67,8 @@ def make(job: Job, performance: Keywords, watcher: api.Watcher) -> Made:
         Whatever is wrong with the files, the data or the options.
     """
     model, weights = job.inputs["model"], job.inputs["weights"]
+    if job.pareto is not None:
+        plot.require_matplotlib()
     result = api.quantize(model, weights, **{**job.keywords, **performance}, watcher=watcher)
     files = {path: CONTENTS[key](result) for key, path in job.outputs.items()}
     if job.pareto is not None:
@@ -78,6 +81,10 @@ def make(job: Job, performance: Keywords, watcher: api.Watcher) -> Made:
                 watcher.note(note)
             files |= {f"{each.out}/{name}" if name else each.out: content for name, content in exported.files.items()}
     return Made(files, Scores.of(result.result))
+
+
+def _json(result: api.Quantized) -> str:
+    return plain.text(plain.quantized(result))
 
 
 def _reread(job: Job, result: api.Quantized) -> tuple[Model, Net]:

@@ -264,6 +264,7 @@ def test_all_outputs_and_exports_are_what_the_commands_write(project: Project, t
     project.write(
         f"""{project.toml}
         weights_quantized = "out/lenet.caffemodel"
+        report = "out/lenet.html"
         [job.quantize]
         preset = "accurate"
         bits = "4/4/8"
@@ -278,7 +279,75 @@ def test_all_outputs_and_exports_are_what_the_commands_write(project: Project, t
     words = ["--model", "out/lenet.prototxt", "--weights", "out/lenet.caffemodel", "--format", "onnx-float"]
     assert project.run("export", *words, tmp_path / "net.onnx").code == 0
     assert (project / "out/lenet.onnx").read_bytes() == (tmp_path / "net.onnx").read_bytes()
+    assert project.run("report", "out/lenet.json", "-o", tmp_path / "page.html").code == 0
+    assert (project / "out/lenet.html").read_bytes() == (tmp_path / "page.html").read_bytes()
     assert (project / "out/lenet.caffemodel").read_bytes() != (project / LENET / "lenet.caffemodel").read_bytes()
+
+
+def test_a_folder_of_an_export_keeps_no_file_that_is_no_longer_made(project: Project) -> None:
+    project.write(
+        f"""{project.toml}
+[[job.export]]
+format = "integers"
+out = "out/words"
+golden = 2
+"""
+    )
+    assert project.build()["state"] == "built"
+    assert (project / "out/words/golden.npz").is_file()
+    (project / "out/words/notes.txt").write_text("of a user")
+    project.replace("golden = 2", "round_halves = 'even'")
+    job = project.build()
+    assert (job["reasons"], job["state"]) == (["exports changed"], "built")
+    left = {path.name for path in (project / "out/words").iterdir()}
+    assert {f"out/words/{name}" for name in left - {"notes.txt"}} <= set(job["outputs"])
+    assert "notes.txt" in left
+    assert "golden.npz" not in left
+    assert project.reasons() == []
+
+
+@pytest.mark.slow
+def test_a_front_is_a_folder_of_outputs(project: Project) -> None:
+    project.write(
+        f"""{project.toml.replace('bits = "8/8/8"', "")}
+pareto = "out/front"
+data = "{LENET}/digits_test_lmdb"
+calibration_data = "{LENET}/digits_train_lmdb"
+[job.quantize]
+batch_size = 20
+preset = "accurate"
+granularity = "layer"
+min_bits = 6
+max_bits = 8
+error_margin = 3
+"""
+    )
+    job = project.build()
+    assert job["state"] == "built", job["error"]
+    listed = {path for path in job["outputs"] if path.startswith("out/front/")}
+    assert {"out/front/front.json", "out/front/front.svg", "out/front/net_01.prototxt"} <= listed
+    assert {f"out/front/{path.name}" for path in (project / "out/front").iterdir()} == listed
+    assert project.run("check").code == 0
+    project.edit("out/front/net_01.prototxt", "bw_params: ", "bw_params: 1")
+    done = project.run("check")
+    assert done.code == 4
+    assert "out/front/net_01.prototxt: the net differs" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{", "ristretto.lock is damaged"), ('{"format": 9}', "ristretto.lock was written by a newer ristretto")],
+)
+@pytest.mark.parametrize("command", ["build", "check"])
+def test_a_lock_that_cannot_be_read_stops_everything(
+    project: Project, command: str, content: str, message: str
+) -> None:
+    (project / "ristretto.lock").write_text(content)
+    before = project.files()
+    done = project.run(command, "--json", "r.json")
+    assert done.code == 1
+    assert done.stderr.startswith(f"error: {message}")
+    assert project.files() == before
 
 
 @pytest.mark.slow

@@ -15,8 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ristretto.api.comparing import PLACES, Change, compare
-from ristretto.caffe.reader import model_of
+from ristretto.caffe.reader import model_of, read_model
+from ristretto.caffe.writer import rewritten_text
 from ristretto.cli.main import main
+from ristretto.formats import FixedPoint
+from ristretto.net import LayerQuant, QuantSpec
+from ristretto.passes import QuantizeLayers
 
 CONV = """name: "n"
 layer {{ name: "data" type: "Input" top: "data" input_param {{ shape: {{ dim: 1 dim: 1 dim: 4 dim: 4 }} }} }}
@@ -183,6 +187,23 @@ def test_an_input_is_never_overwritten(tmp_path: Path) -> None:
     done = diff_texts(tmp_path, net(), net(outputs=3), "--markdown", tmp_path / "b.prototxt")
     assert done.returncode == 1
     assert (tmp_path / "b.prototxt").read_text() == net(outputs=3)
+
+
+@pytest.mark.parametrize("kind", ["train_val", "deploy"])
+def test_of_real_nets_it_names_every_layer_that_is_quantized_and_nothing_else(repo: Path, kind: str) -> None:
+    fmt = FixedPoint(8, 5)
+    paths = sorted((repo / "models").glob(f"*/{kind}.prototxt"))
+    assert len(paths) >= 12
+    for path in paths:
+        read = read_model(path)
+        layers = {layer.name for layer in read.net if layer.op.quantized_type}
+        spec = QuantSpec("dynamic_fixed_point", dict.fromkeys(layers, LayerQuant(fmt, fmt, fmt)))
+        quantized = model_of(rewritten_text(read.prototxt, read.net, QuantizeLayers(spec)(read.net)), path)
+        found = compare(read, quantized)
+        assert {change.layer for change in found.changes} == layers, path
+        assert all(change.is_of_formats for change in found.changes), path
+        assert compare(read, read).same
+        assert not (found.only_first or found.only_second or found.reordered)
 
 
 FORMATS = st.fixed_dictionaries({place: st.tuples(st.integers(1, 16), st.integers(-8, 24)) for place in PLACES})
