@@ -11,7 +11,7 @@ from ristretto.api.hardware_wish import HardwareWish
 from ristretto.api.loading import ModelSource, WeightsSource, chosen, load, pass_on, undeclared_shapes
 from ristretto.api.watch import Silent, Watcher
 from ristretto.data import AS_WRITTEN, BatchSource, Feed, Preparation
-from ristretto.errors import DataError
+from ristretto.errors import DataError, RistrettoError
 from ristretto.export import EXPORTERS, Exported, Subject
 from ristretto.formats import EXACT, Arithmetic
 from ristretto.net import Phase
@@ -28,6 +28,7 @@ def export(
     preparation: Preparation = AS_WRITTEN,
     arithmetic: Arithmetic = EXACT,
     strict_hardware: bool = False,
+    batch: int | None = None,
     watcher: Watcher | None = None,
 ) -> Exported:
     """Give a net as files that other tools read.
@@ -48,6 +49,8 @@ def export(
         Where halves go.
     strict_hardware : bool
         Whether it is an error when anything in the net needs more than integers and shifts.
+    batch : int or None
+        How many pictures an ONNX model takes at once; None leaves it open where the net and the format allow it.
     watcher : Watcher or None
         Told of what is worth a note.
 
@@ -64,6 +67,10 @@ def export(
     """
     watcher = watcher or Silent()
     exporter = chosen("format", kind, EXPORTERS)()
+    if batch is not None and not exporter.takes_batch:
+        raise RistrettoError(f"{kind} takes no number of pictures", hint="leave out --batch: only ONNX models have one")
+    if golden and exporter.single_file:
+        raise RistrettoError(f"{kind} has no place for golden vectors", hint="export them with --format integers")
     read, whole = load(model, weights)
     pass_on(read, watcher)
     machine = HardwareWish(strict=strict_hardware)
@@ -71,14 +78,14 @@ def export(
         net = whole.for_phase(Phase.TEST)
         shapes = undeclared_shapes(read, net, Phase.TEST)
         machine.check_net(net, shapes, arithmetic)
-        return exporter.export(Subject(net, shapes, arithmetic=arithmetic))
+        return exporter.export(Subject(net, shapes, arithmetic=arithmetic, batch=batch))
     net, source = open_test(read, whole, watcher, data=data, preparation=preparation)
     machine.check_net(net, source.shapes, arithmetic)
     if not golden:
-        return exporter.export(Subject(net, source.shapes, arithmetic=arithmetic))
+        return exporter.export(Subject(net, source.shapes, arithmetic=arithmetic, batch=batch))
     pictures = first_pictures(source, golden)
     with watcher.stage("golden vectors", golden) as advance:
-        return exporter.export(Subject(net, source.shapes, pictures, arithmetic, advance))
+        return exporter.export(Subject(net, source.shapes, pictures, arithmetic, advance, batch))
 
 
 def first_pictures(source: BatchSource, count: int) -> Mapping[str, Array]:

@@ -27,6 +27,7 @@ EXAMPLES = """examples:
   ristretto export --model quantized.prototxt --weights net.caffemodel --format integers words/
   ristretto export --model quantized.prototxt --weights net.caffemodel --format hex --golden 2 words/
   ristretto export --model train_val.prototxt --weights net.caffemodel --format onnx-float net.onnx
+  ristretto export --model quantized.prototxt --weights net.caffemodel --format qonnx --batch 1 net.onnx
 
 A folder gets a manifest.json that says what its files hold, and their CRC-32. It may hold an earlier export, whose
 files are replaced, or removed where the new one has none of that name; else it must be empty, or not there."""
@@ -50,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="away",
         help="where numbers half-way between two codes go: away from zero, or to the even code (%(default)s)",
     )
+    parser.add_argument(
+        "--batch",
+        type=positive,
+        metavar="N",
+        help="pictures that an ONNX model takes at once (any number where the net allows it, for qonnx the prototxt's)",
+    )
     add_strict(parser)
     parser.add_argument("out", metavar="OUT", help="the file or, where there are several, the folder to write")
     add_data(parser, calibration=False)
@@ -64,6 +71,7 @@ def chosen_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "preparation": chosen_preparation(arguments),
         "arithmetic": HALF_EVEN if arguments.round_halves == "even" else EXACT,
         "strict_hardware": arguments.strict_hardware,
+        "batch": arguments.batch,
     }
 
 
