@@ -135,7 +135,7 @@ def test_documents_link_to_files_that_exist(repo: Path) -> None:
     assert not broken
 
 
-@pytest.mark.parametrize("script", ["setup", "demo", "test", "bench", "pack-digits", "train-lenet"])
+@pytest.mark.parametrize("script", ["setup", "demo", "test", "bench", "docs", "pack-digits", "train-lenet"])
 def test_scripts_can_be_run(repo: Path, script: str) -> None:
     path = repo / "scripts" / script
     assert path.stat().st_mode & 0o111 == 0o111

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from ristretto.cli.help import CHOOSING, FILES, RUNNING, section
 from ristretto.formats import EMULATIONS, EXACT, HALF_EVEN, Arithmetic
 from ristretto.net import Part
 from ristretto.search import PRESETS
@@ -101,16 +102,18 @@ part_of_one.__name__ = "number"
 
 def add_model(parser: argparse.ArgumentParser, *, weights_required: bool) -> None:
     """Add what every command reads: a prototxt, and weights."""
-    parser.add_argument("--model", required=True, metavar="PROTOTXT", help="the net")
-    parser.add_argument("--weights", required=weights_required, metavar="CAFFEMODEL", help="its weights")
+    files = section(parser, FILES)
+    files.add_argument("--model", required=True, metavar="PROTOTXT", help="the net")
+    files.add_argument("--weights", required=weights_required, metavar="CAFFEMODEL", help="its weights")
 
 
 def add_choosing(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that chooses formats by scores."""
-    parser.add_argument(
+    choosing = section(parser, CHOOSING)
+    choosing.add_argument(
         "--preset", choices=list(PRESETS), default=next(iter(PRESETS)), help="how formats are chosen (%(default)s)"
     )
-    parser.add_argument(
+    choosing.add_argument(
         "--formats_by",
         choices=FORMATS_BY,
         default=AUTO,
@@ -118,10 +121,10 @@ def add_choosing(parser: argparse.ArgumentParser) -> None:
         "nothing saturates), the squared error of the numbers themselves, or the error of the layer's output; "
         "--preset original has only its own (%(default)s)",
     )
-    parser.add_argument(
+    choosing.add_argument(
         "--score", metavar="BLOB", help="the output blob that is the score (the first accuracy, else the first loss)"
     )
-    parser.add_argument(
+    choosing.add_argument(
         "--no_cache",
         action="store_true",
         help="neither take finished trials from the journal of earlier runs nor keep any; changes no result",
@@ -130,13 +133,14 @@ def add_choosing(parser: argparse.ArgumentParser) -> None:
 
 def add_running(parser: argparse.ArgumentParser, *, iterations: int) -> None:
     """Add the options of every command that runs a net."""
-    parser.add_argument(
+    running = section(parser, RUNNING)
+    running.add_argument(
         "--iterations", type=positive, default=iterations, metavar="N", help="TEST batches for each score (%(default)s)"
     )
-    parser.add_argument(
+    running.add_argument(
         "--threads", type=positive, metavar="N", help="batches run side by side (one for each core); changes no result"
     )
-    halves = parser.add_mutually_exclusive_group()
+    halves = running.add_mutually_exclusive_group()
     halves.add_argument(
         "--round_halves",
         choices=["away", "even"],
@@ -146,9 +150,9 @@ def add_running(parser: argparse.ArgumentParser, *, iterations: int) -> None:
     halves.add_argument(
         "--emulate",
         choices=list(EMULATIONS),
-        help="repeat the arithmetic of the original's CPU or GPU build, its defects included",
+        help="repeat the arithmetic of the original's CPU or GPU build, its defects included (of neither)",
     )
-    parser.add_argument("--gpu", metavar="ID", help="accepted for the original's sake; everything runs on the CPU")
+    running.add_argument("--gpu", metavar="ID", help="accepted for the original's sake; everything runs on the CPU")
 
 
 def chosen_arithmetic(arguments: argparse.Namespace) -> Arithmetic:
@@ -160,7 +164,9 @@ def chosen_arithmetic(arguments: argparse.Namespace) -> Arithmetic:
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
-    parser.add_argument("--json", metavar="FILE", help="write the result as JSON too; '-' for standard output")
+    section(parser, FILES).add_argument(
+        "--json", metavar="FILE", help="write the result as JSON too; '-' for standard output"
+    )
 
 
 def json_files(arguments: argparse.Namespace) -> list[str]:

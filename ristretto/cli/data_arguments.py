@@ -50,16 +50,29 @@ def add_data(parser: argparse.ArgumentParser, *, calibration: bool) -> None:
         )
     group.add_argument("--batch_size", type=positive, metavar="N", help="pictures in a batch (as in the prototxt)")
     group.add_argument(
-        "--resize_height", type=positive, metavar="PIXELS", help="resize picture files, as OpenCV does; with the next"
+        "--resize_height",
+        type=positive,
+        metavar="PIXELS",
+        help="resize picture files to this height, as OpenCV does (as in the prototxt)",
     )
-    group.add_argument("--resize_width", type=positive, metavar="PIXELS", help="likewise")
-    group.add_argument("--crop_size", type=positive, metavar="PIXELS", help="cut the middle out of each picture")
+    group.add_argument("--resize_width", type=positive, metavar="PIXELS", help="and to this width; both or neither (as in the prototxt)")
+    group.add_argument(
+        "--crop_size",
+        type=positive,
+        metavar="PIXELS",
+        help="cut a square of this size out of the middle of each picture (as in the prototxt)",
+    )
     mean = group.add_mutually_exclusive_group()
-    mean.add_argument("--mean_file", metavar="FILE", help="the mean picture, which is subtracted")
+    mean.add_argument("--mean_file", metavar="FILE", help="the mean picture, which is subtracted (as in the prototxt)")
     mean.add_argument(
-        "--mean_value", type=numbers, metavar="B,G,R", help="what is subtracted: one number, or one for each channel"
+        "--mean_value",
+        type=numbers,
+        metavar="B,G,R",
+        help="what is subtracted: one number, or one for each channel (as in the prototxt)",
     )
-    group.add_argument("--scale", type=factor, metavar="FACTOR", help="what values are then multiplied by")
+    group.add_argument(
+        "--scale", type=factor, metavar="FACTOR", help="what values are then multiplied by (as in the prototxt)"
+    )
 
 
 def chosen_preparation(arguments: argparse.Namespace) -> Preparation:

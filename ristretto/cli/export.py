@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive,
         default=0,
         metavar="N",
-        help="also write what each quantized layer reads, adds up and makes of the first N pictures of the TEST data",
+        help="also write what each quantized layer reads, adds up and makes of the first N TEST pictures (none)",
     )
     parser.add_argument(
         "--round_halves",

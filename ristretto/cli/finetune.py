@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ristretto.api.finetuning import Options
+from ristretto.cli.help import FILES, section
 from ristretto.cli.training_arguments import add_quantized, add_training, run_training
 
 NAME = "finetune"
@@ -25,12 +26,13 @@ does. Ctrl-C ends the training with a snapshot and exit code 130. Needs the extr
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
+    files = section(parser, FILES)
+    files.add_argument(
         "--weights",
         metavar="CAFFEMODEL",
         help="what to start from; several with commas between them (the solver's `weights`)",
     )
-    parser.add_argument(
+    files.add_argument(
         "--model", metavar="PROTOTXT", help="a quantized prototxt, in place of the nets that the solver names"
     )
     add_training(parser)

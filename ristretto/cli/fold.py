@@ -6,6 +6,7 @@ import argparse
 
 from ristretto import api
 from ristretto.cli.arguments import add_model
+from ristretto.cli.help import FILES, section
 from ristretto.cli.watch import TerminalWatcher
 from ristretto.outputs import Outputs
 from ristretto.report import terminal
@@ -24,8 +25,9 @@ stay and why. In the TRAIN phase the folded net keeps the statistics that traini
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_model(parser, weights_required=True)
-    parser.add_argument("--model_out", required=True, metavar="PROTOTXT", help="where the folded net goes")
-    parser.add_argument("--weights_out", required=True, metavar="CAFFEMODEL", help="where its weights go")
+    files = section(parser, FILES)
+    files.add_argument("--model_out", required=True, metavar="PROTOTXT", help="where the folded net goes")
+    files.add_argument("--weights_out", required=True, metavar="CAFFEMODEL", help="where its weights go")
 
 
 def run(arguments: argparse.Namespace) -> int:

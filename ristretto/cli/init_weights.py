@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ristretto import api
+from ristretto.cli.help import FILES, section
 from ristretto.cli.watch import TerminalWatcher
 from ristretto.outputs import Outputs
 from ristretto.report import terminal
@@ -31,8 +32,9 @@ _seed.__name__ = "whole number"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--model", required=True, metavar="PROTOTXT", help="the net")
-    parser.add_argument("--weights_out", required=True, metavar="CAFFEMODEL", help="where the weights go")
+    files = section(parser, FILES)
+    files.add_argument("--model", required=True, metavar="PROTOTXT", help="the net")
+    files.add_argument("--weights_out", required=True, metavar="CAFFEMODEL", help="where the weights go")
     parser.add_argument(
         "--seed", type=_seed, default=0, metavar="N", help="another number gives other weights (%(default)s)"
     )

@@ -38,6 +38,8 @@ def _run(argv: Sequence[str]) -> int:
     from ristretto.cli.arguments import normalise
     from ristretto.cli.commands import build_parser
 
+    if argv[:1] == ["help"]:
+        argv = [*argv[1:2], "--help"]
     arguments = build_parser().parse_args(normalise(argv))
     with announced_compilation(_tell):
         code: int = arguments.run(arguments)

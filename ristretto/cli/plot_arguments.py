@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ristretto.cli.help import FILES, section
 from ristretto.errors import OutputError
 from ristretto.report.plot import plot_kind
 
@@ -19,7 +20,7 @@ def plot_file(text: str) -> str:
 
 def add_plot(parser: argparse.ArgumentParser, what: str) -> None:
     """Add ``--plot``; `what` is drawn."""
-    parser.add_argument(
+    section(parser, FILES).add_argument(
         "--plot",
         type=plot_file,
         nargs="+",

@@ -20,6 +20,7 @@ from ristretto.cli.arguments import (
 )
 from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
 from ristretto.cli.hardware_arguments import add_hardware
+from ristretto.cli.help import CHOOSING, FILES, RUNNING, section
 from ristretto.cli.layer_arguments import add_layers, kept_layers
 from ristretto.cli.output import note_gpu, show
 from ristretto.cli.refine_arguments import add_refining, chosen_equalizing, chosen_techniques
@@ -57,14 +58,15 @@ MARGIN_MISSED = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_model(parser, weights_required=True)
-    parser.add_argument("--model_quantized", required=True, metavar="PROTOTXT", help="where the result goes")
-    parser.add_argument(
+    files, choosing, running = (section(parser, title) for title in (FILES, CHOOSING, RUNNING))
+    files.add_argument("--model_quantized", required=True, metavar="PROTOTXT", help="where the result goes")
+    choosing.add_argument(
         "--trimming_mode",
         choices=list(MODES),
         default=next(iter(MODES)),
         help="the number format (%(default)s)",
     )
-    parser.add_argument(
+    choosing.add_argument(
         "--error_margin",
         type=percentage,
         default=2.0,
@@ -72,42 +74,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="points that an accuracy may fall, or hundredths that a loss may rise (%(default)s)",
     )
     add_choosing(parser)
-    parser.add_argument(
+    choosing.add_argument(
         "--bits",
         type=part_widths,
         metavar="CONV/FC/OUTPUTS",
-        help="take these widths instead of searching; - leaves a part in float, as in 8/-/8",
+        help="take these widths, in bits; - leaves a part in float, as in 8/-/8 (they are searched)",
     )
-    parser.add_argument(
+    files.add_argument(
         "--fold",
         metavar="CAFFEMODEL",
         help="fold BatchNorm, Scale and Bias layers into the weights before them; where the new weights go",
     )
-    parser.add_argument(
+    choosing.add_argument(
         "--report_split",
         type=part_of_one,
         metavar="SHARE",
         help="the share of the TEST batches, at their end, that no choice looks at and that the reported score is of "
         "(0.5; 0 with --bits, with --preset original, and where ranges are measured on the TEST data)",
     )
-    parser.add_argument(
+    choosing.add_argument(
         "--confidence",
         type=part_of_one,
         metavar="LEVEL",
-        help="the margin must hold for the upper bound of the loss at this confidence, 0.95 for instance",
+        help="the margin must hold for the upper bound of the loss at this confidence, 0.95 for instance (that of the "
+        "score itself)",
     )
-    parser.add_argument(
+    running.add_argument(
         "--scheduler",
         metavar="ADDRESS",
         help="score nets on the Dask workers of this scheduler, tcp://host:port, or local:N for N processes here; "
         "changes no result",
     )
-    parser.add_argument(
+    running.add_argument(
         "--skip",
         type=whole,
         default=0,
         metavar="N",
-        help="pass over so many TEST batches: where they are what ranges are measured on, for instance",
+        help="pass over so many TEST batches: where they are what ranges are measured on, for instance (%(default)s)",
     )
     add_running(parser, iterations=50)
     add_hardware(parser)

@@ -9,6 +9,7 @@ from ristretto import api
 from ristretto.api.sweeping import SWEPT_MODES, SWEPT_WIDTHS
 from ristretto.cli.arguments import add_choosing, add_json, add_model, add_running, chosen_arithmetic, json_files
 from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
+from ristretto.cli.help import CHOOSING, section
 from ristretto.cli.output import note_gpu, show
 from ristretto.cli.plot_arguments import add_plot
 from ristretto.cli.watch import TerminalWatcher
@@ -69,21 +70,22 @@ def names(known: Collection[str], what: str) -> Callable[[str], list[str]]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_model(parser, weights_required=True)
-    parser.add_argument(
+    choosing = section(parser, CHOOSING)
+    choosing.add_argument(
         "--bits",
         type=widths,
         default=list(SWEPT_WIDTHS),
         metavar="WIDTHS",
-        help=f"which widths, as 16..2 or 16,8,4,2 ({SWEPT_WIDTHS[0]}..{SWEPT_WIDTHS[-1]})",
+        help=f"which widths, in bits, as 16..2 or 16,8,4,2 ({SWEPT_WIDTHS[0]}..{SWEPT_WIDTHS[-1]})",
     )
-    parser.add_argument(
+    choosing.add_argument(
         "--modes",
         type=names(MODES, "trimming mode"),
         default=list(SWEPT_MODES),
         metavar="MODES",
         help=f"which number formats, with commas between: {', '.join(MODES)} ({','.join(SWEPT_MODES)})",
     )
-    parser.add_argument(
+    choosing.add_argument(
         "--parts",
         type=names(SWEPT_PARTS, "part of a net"),
         metavar="PARTS",

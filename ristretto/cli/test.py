@@ -7,6 +7,7 @@ import argparse
 from ristretto import api
 from ristretto.cli.arguments import add_json, add_model, add_running, chosen_arithmetic, json_files
 from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
+from ristretto.cli.help import RUNNING, section
 from ristretto.cli.output import note_gpu, show
 from ristretto.cli.watch import TerminalWatcher
 from ristretto.execute import EXECUTORS
@@ -28,7 +29,7 @@ stands the one in which a tie goes to the lower index (`_argmax`)."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_model(parser, weights_required=True)
-    parser.add_argument(
+    section(parser, RUNNING).add_argument(
         "--executor",
         choices=list(EXECUTORS),
         default=next(iter(EXECUTORS)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ristretto.api.finetuning import Options
+from ristretto.cli.help import FILES, section
 from ristretto.cli.training_arguments import add_training, run_training
 
 NAME = "train"
@@ -21,7 +22,9 @@ machine, with one number of threads and one version of torch. Ctrl-C ends the tr
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--model", metavar="PROTOTXT", help="a prototxt in place of the nets that the solver names")
+    section(parser, FILES).add_argument(
+        "--model", metavar="PROTOTXT", help="a prototxt in place of the nets that the solver names"
+    )
     add_training(parser)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from ristretto.api.finetuning import ACTIVATIONS, DEVICES, ROUNDINGS, Finetuned, Options, finetune
 from ristretto.api.training_loop import Listener
 from ristretto.cli.arguments import add_json, json_files, positive, whole
+from ristretto.cli.help import FILES, section
 from ristretto.cli.output import show
 from ristretto.cli.plot_arguments import add_plot
 from ristretto.cli.training_watch import TrainingWatcher
@@ -26,28 +27,34 @@ STOPPED = 130
 
 def add_training(parser: argparse.ArgumentParser) -> None:
     """Add what both commands read, write and choose."""
-    parser.add_argument("--solver", required=True, metavar="PROTOTXT", help="the solver, which names the net")
-    parser.add_argument(
+    files, training = section(parser, FILES), section(parser, "training")
+    files.add_argument("--solver", required=True, metavar="PROTOTXT", help="the solver, which names the net")
+    files.add_argument(
         "--snapshot", metavar="SOLVERSTATE", help="go on from here; the files of a snapshot stay together"
     )
-    parser.add_argument(
+    files.add_argument(
         "--weights_out", metavar="CAFFEMODEL", help="write the float weights at the end, beside the solver's snapshots"
     )
-    parser.add_argument("--max_iter", type=positive, metavar="N", help="updates, in place of the solver's")
-    parser.add_argument(
-        "--seed", type=whole, metavar="N", help="of all that is random (the solver's random_seed, or 0)"
+    training.add_argument("--max_iter", type=positive, metavar="N", help="updates (as many as the solver says)")
+    training.add_argument(
+        "--seed", type=whole, metavar="N", help="where all that is random comes from (the solver's random_seed, or 0)"
     )
-    parser.add_argument(
+    training.add_argument(
         "--device",
         choices=DEVICES,
         default=DEVICES[0],
         help="auto takes a GPU where the solver asks for it and torch finds one (%(default)s)",
     )
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="of torch (one for each core); another number, other last bits"
+    training.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="that torch computes with (one for each core); another number gives other last bits",
     )
-    parser.add_argument("--log", metavar="FILE", help="write what happens, a line of JSON for each event")
-    parser.add_argument("--tensorboard", metavar="DIR", help="and for TensorBoard (needs the extra `tensorboard`)")
+    files.add_argument("--log", metavar="FILE", help="write what happens, a line of JSON for each event")
+    files.add_argument(
+        "--tensorboard", metavar="DIR", help="write it for TensorBoard, too (needs the extra `tensorboard`)"
+    )
     add_plot(parser, "losses and scores against iterations")
     add_json(parser)
 
@@ -64,7 +71,7 @@ def add_quantized(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--rounding",
         choices=list(ROUNDINGS),
-        help="of weights while training (what each layer's rounding_scheme says)",
+        help="how weights are trimmed while training (what each layer's rounding_scheme says)",
     )
     group.add_argument("--learn_fl", action="store_true", help="train fractional lengths, too; needs --model_quantized")
     group.add_argument(
@@ -78,7 +85,11 @@ def add_quantized(parser: argparse.ArgumentParser) -> None:
         "1 (1 where the flag stands alone; labels do not count then)",
     )
     group.add_argument(
-        "--temperature", type=float, default=1.0, metavar="T", help="divides class scores in that (%(default)s)"
+        "--temperature",
+        type=float,
+        default=1.0,
+        metavar="T",
+        help="what class scores are divided by in that (%(default)s)",
     )
     group.add_argument("--model_quantized", metavar="PROTOTXT", help="where the prototxt with learned lengths goes")
     group.add_argument(
