@@ -55,10 +55,11 @@ def rows_of(count: int, arrows: Sequence[tuple[int, int]]) -> list[int]:
     for start, end in sorted(arrows, key=lambda arrow: arrow[1]):
         ranks[end] = max(ranks[end], ranks[start] + 1)
     reached = {end for _, end in arrows}
-    for box in range(count):
-        below = [ranks[end] for start, end in arrows if start == box]
-        if box not in reached and below:
-            ranks[box] = min(below) - 1
+    nearest: dict[int, int] = {}
+    for start, end in arrows:
+        nearest[start] = min(ranks[end], nearest.get(start, ranks[end]))
+    for box in nearest.keys() - reached:
+        ranks[box] = nearest[box] - 1
     return ranks
 
 

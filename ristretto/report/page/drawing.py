@@ -50,7 +50,10 @@ def drawn(nodes: Sequence[Node], layers: Sequence[CondensedLayer]) -> Markup:
     boxes, arrows = connect(nodes, layers)
     near, told = told_apart(boxes, arrows, rows_of(len(boxes), [(arrow.start, arrow.end) for arrow in arrows]))
     ends = [(arrow.start, arrow.end) for arrow in near]
-    lines = [_lines(box, [arrow for arrow in told if arrow.end == index]) for index, box in enumerate(boxes)]
+    words: list[list[Arrow]] = [[] for _ in boxes]
+    for arrow in told:
+        words[arrow.end].append(arrow)
+    lines = [_lines(box, own) for box, own in zip(boxes, words, strict=True)]
     widths = [max(NARROWEST, *(2 * PADDING + CHARACTER * len(line.text) for line in own)) for own in lines]
     places = arrange(rows_of(len(boxes), ends), widths, ends)
     heights = [2 * PADDING + LINE * len(own) for own in lines]
@@ -84,11 +87,13 @@ def _lines(box: Box, told: Sequence[Arrow]) -> list[Line]:
 
 def _rows(places: Arrangement, heights: Sequence[float]) -> tuple[list[float], float]:
     """Give the upper end of each row, and the lower end of the last one."""
+    tallest = [0.0] * (max(places.ranks, default=-1) + 1)
+    for height, rank in zip(heights, places.ranks, strict=True):
+        tallest[rank] = max(tallest[rank], height)
     tops, top = [], float(EDGE)
-    for row in range(max(places.ranks, default=-1) + 1):
+    for height in tallest:
         tops.append(top)
-        tallest = max((height for height, rank in zip(heights, places.ranks, strict=True) if rank == row), default=0)
-        top += tallest + BETWEEN
+        top += height + BETWEEN
     return tops, top - BETWEEN
 
 
@@ -117,6 +122,9 @@ def _arrows(
     ranks, centres = places.ranks, places.centres
     starts = _ports([arrow.start for arrow in arrows], _towards(arrows, places, down=True), centres, widths)
     ends = _ports([arrow.end for arrow in arrows], _towards(arrows, places, down=False), centres, widths)
+    rightmost: dict[int, float] = {}
+    for arrow, start in zip(arrows, starts, strict=True):
+        rightmost[arrow.start] = max(start, rightmost.get(arrow.start, start))
     lines: list[Markup] = []
     texts: list[Markup] = []
     written: set[tuple[int, str]] = set()
@@ -134,8 +142,7 @@ def _arrows(
         if arrow.made and (arrow.start, arrow.blob) not in written:
             written.add((arrow.start, arrow.blob))
             below = tops[ranks[arrow.start]] + heights[arrow.start] + 13
-            right = max(start for start, other in zip(starts, arrows, strict=True) if other.start == arrow.start)
-            texts.append(tag("text", arrow.made, x=right + EDGE + 6, y=below, class_="format"))
+            texts.append(tag("text", arrow.made, x=rightmost[arrow.start] + EDGE + 6, y=below, class_="format"))
         if arrow.read:
             texts.append(tag("text", arrow.read, x=x + 6, y=y - 5, class_="format"))
     return [*lines, *texts]

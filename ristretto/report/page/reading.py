@@ -81,7 +81,7 @@ def _parsed(text: str | bytes, name: str) -> Entry:
 def _kind(entry: Entry) -> str:
     """Give the kind of a file, once it is sure that this version can read it."""
     kind = entry.value.get("kind") if isinstance(entry.value, dict) else None
-    if kind not in KINDS or not entry["schema"].given:
+    if not isinstance(kind, str) or kind not in KINDS or not entry["schema"].given:
         raise ResultError(
             f"{entry.file} is no result that a report can show",
             hint=f"one is written by: {COMMAND}; those of ristretto sweep and of --pareto may stand beside it",
@@ -92,7 +92,7 @@ def _kind(entry: Entry) -> str:
             f"{entry.file} is of schema {schema}, and this version of ristretto reads {kinds.SCHEMA}",
             hint="update ristretto-cnn, or write the file anew with this version",
         )
-    return str(kind)
+    return kind
 
 
 def _sweep(entry: Entry) -> Sweep:
