@@ -50,13 +50,19 @@ def any_batch(pieces: Sequence[OnnxPiece], others: Sequence[OnnxPiece]) -> list[
         When a layer's nodes differ in more than one axis of a Reshape each.
     """
     return [
-        replace(piece, nodes=[_common(piece.name, a, b) for a, b in zip(piece.nodes, other.nodes, strict=True)])
+        replace(piece, nodes=_common(piece.name, piece.nodes, other.nodes))
         for piece, other in zip(pieces, others, strict=True)
     ]
 
 
-def _common(layer: str, a: OnnxNode, b: OnnxNode) -> OnnxNode:
-    if a.attributes == b.attributes:
+def _common(layer: str, nodes: Sequence[OnnxNode], others: Sequence[OnnxNode]) -> list[OnnxNode]:
+    if len(nodes) != len(others):
+        raise ModelError("its form in ONNX is for a fixed number of pictures", layer=layer)
+    return [_common_node(layer, node, other) for node, other in zip(nodes, others, strict=True)]
+
+
+def _common_node(layer: str, a: OnnxNode, b: OnnxNode) -> OnnxNode:
+    if (a.op_type, a.attributes) == (b.op_type, b.attributes):
         constants = {name: _constant(a, name, a.constants[name], b.constants[name]) for name in a.constants}
         common = {name: array for name, array in constants.items() if array is not None}
         if len(common) == len(constants):

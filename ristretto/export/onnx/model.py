@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import onnx
 
@@ -70,20 +70,21 @@ def write(subject: Subject, dialect: Dialect, *, open_batch: bool) -> Written:
     """
     net = subject.net
     inputs = subject.inputs if subject.batch is None else with_batch(net, subject.inputs, subject.batch)
-    trunk = trunk_of(net, net.shapes(inputs))
-    spelled = SpellOutSharing(trunk.net.shapes(inputs), subject.arithmetic)(trunk.net)
-    trunk = Trunk(spelled, trunk.outputs, trunk.left_out)
-    shapes = spelled.shapes(inputs)
-    pieces = pieces_of(spelled, shapes, dialect)
-    fed = {
-        top: shape for layer in spelled.data_layers for top, shape in zip(layer.tops, shapes[layer.name], strict=True)
-    }
+    shared = trunk_of(net, net.shapes(inputs))
+
+    def spelled_out(inputs: Mapping[str, Shape]) -> Net:
+        return SpellOutSharing(shared.net.shapes(inputs), subject.arithmetic)(shared.net)
+
+    trunk = replace(shared, net=spelled_out(inputs))
+    shapes = trunk.net.shapes(inputs)
+    pieces = pieces_of(trunk.net, shapes, dialect)
+    fed = {top: shape for layer in net.data_layers for top, shape in zip(layer.tops, shapes[layer.name], strict=True)}
     _refuse_too_large(pieces)
     notes = trunk.notes
     opened: Opened | None = None
     if open_batch and subject.batch is None:
         try:
-            opened = Opened.of(trunk, inputs, fed, pieces, dialect)
+            opened = Opened.of(trunk, spelled_out, fed, pieces, dialect)
             pieces = opened.pieces
         except ModelError as error:
             notes += (f"the number of pictures is fixed: {error}",)
@@ -116,7 +117,7 @@ class Opened:
     def of(
         cls,
         trunk: Trunk,
-        inputs: Mapping[str, Shape],
+        spelled_out: Callable[[Mapping[str, Shape]], Net],
         fed: Mapping[str, Shape],
         pieces: Sequence[OnnxPiece],
         dialect: Dialect,
@@ -129,9 +130,10 @@ class Opened:
             When a layer goes with one number of pictures only.
         """
         count = next((shape[0] for shape in fed.values() if shape), 0)
-        more = with_batch(trunk.net, inputs, count + MORE)
-        shapes, others = trunk.net.shapes(inputs), trunk.net.shapes(more)
-        common = any_batch(pieces, pieces_of(trunk.net, others, dialect))
+        more = with_batch(trunk.net, fed, count + MORE)
+        other = spelled_out(more)
+        shapes, others = trunk.net.shapes(fed), other.shapes(more)
+        common = any_batch(pieces, pieces_of(other, others, dialect))
         counts = (count, count + MORE)
         going_in = {blob: open_shape(shape, more[blob], counts) for blob, shape in fed.items()}
         ends = [(_shape_of(trunk.net, blob, shapes), _shape_of(trunk.net, blob, others)) for blob in trunk.outputs]
