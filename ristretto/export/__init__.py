@@ -8,6 +8,7 @@ from ristretto.export.integers import Integers
 from ristretto.export.onnx.float_model import FloatOnnx
 from ristretto.export.onnx.qdq_model import QdqOnnx
 from ristretto.export.onnx.qonnx_model import Qonnx
+from ristretto.export.program.exporter import CProgram
 
 EXPORTERS: dict[str, type[Exporter]] = {
     exporter.name: exporter
@@ -16,6 +17,7 @@ EXPORTERS: dict[str, type[Exporter]] = {
         HexFiles,
         CoeFiles,
         CHeader,
+        CProgram,
         FloatOnnx,
         QdqOnnx,
         Qonnx,
