@@ -14,8 +14,9 @@ from ristretto.data import AS_WRITTEN, BatchSource, Feed, Preparation
 from ristretto.errors import DataError, RistrettoError
 from ristretto.export import EXPORTERS, Exported, Subject
 from ristretto.formats import EXACT, Arithmetic
-from ristretto.net import Phase
+from ristretto.net import Net, Phase
 from ristretto.net.op import Array
+from ristretto.passes import OnlyFed
 
 
 def export(
@@ -79,13 +80,25 @@ def export(
         shapes = undeclared_shapes(read, net, Phase.TEST)
         machine.check_net(net, shapes, arithmetic)
         return exporter.export(Subject(net, shapes, arithmetic=arithmetic, batch=batch))
-    net, source = open_test(read, whole, watcher, data=data, preparation=preparation)
+    if golden:
+        whole = without_scores(whole.for_phase(Phase.TEST))
+    net, source = open_test(read, whole, watcher, data=data, preparation=preparation, with_score=not golden)
     machine.check_net(net, source.shapes, arithmetic)
     if not golden:
         return exporter.export(Subject(net, source.shapes, arithmetic=arithmetic, batch=batch))
     pictures = first_pictures(source, golden)
     with watcher.stage("golden vectors", golden) as advance:
         return exporter.export(Subject(net, source.shapes, pictures, arithmetic, advance, batch))
+
+
+def without_scores(net: Net) -> Net:
+    """Give a net without what no quantized layer depends on and the data need not hold: labels, scores, losses."""
+    needed: set[str] = set()
+    for layer in reversed(net.layers):
+        if layer.quant is not None or needed.intersection(layer.tops):
+            needed.update(layer.bottoms)
+    given = frozenset(top for layer in net.data_layers for top in layer.tops if top in needed)
+    return OnlyFed(given)(net) if given else net
 
 
 def first_pictures(source: BatchSource, count: int) -> Mapping[str, Array]:

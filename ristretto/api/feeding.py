@@ -21,6 +21,7 @@ def open_test(
     *,
     data: Feed | None = None,
     preparation: Preparation = AS_WRITTEN,
+    with_score: bool = True,
 ) -> tuple[Net, BatchSource]:
     """Give the net of the TEST phase, and what feeds it.
 
@@ -36,6 +37,8 @@ def open_test(
         What feeds the net in place of the data that the prototxt names.
     preparation : Preparation
         What is done to the pictures of `data` instead of what the prototxt says.
+    with_score : bool
+        Whether a score is wanted at all.
 
     Raises
     ------
@@ -53,7 +56,7 @@ def open_test(
         phase=Phase.TEST,
         search_path=(read.path.parent,),
         preparation=preparation,
-        spare_labels=None if LABELS in blobs else LABELS,
+        spare_labels=None if LABELS in blobs or not with_score else LABELS,
     )
     if LABELS in source.shapes and LABELS not in blobs:
         named = source.names[0]

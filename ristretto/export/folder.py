@@ -60,16 +60,34 @@ class EarlierExport:
         ----------
         kept : collection of str
             The paths of the new export's files.
+
+        Raises
+        ------
+        OutputError
+            When one cannot be removed.
         """
         for name in sorted(set(self.files) - set(kept)):
             path = self.folder / name
-            if path.is_symlink() or not path.is_file() or crc32(path.read_bytes()) != self.files[name]:
-                continue
-            path.unlink()
-            for parent in PurePosixPath(name).parents[:-1]:
-                if any((self.folder / parent).iterdir()):
-                    break
-                (self.folder / parent).rmdir()
+            try:
+                if self._is_still(path, self.files[name]):
+                    path.unlink()
+                    self._remove_empty(path.parent)
+            except OSError as error:
+                raise OutputError(
+                    f"cannot remove {path}, which the earlier export left: {error.strerror}",
+                    hint="remove it by hand: the new manifest does not list it",
+                ) from error
+
+    def _is_still(self, path: Path, checksum: str) -> bool:
+        """Whether a path is a plain file of the folder with this CRC-32."""
+        inside = path.is_file() and path.resolve() == self.folder.resolve() / path.relative_to(self.folder)
+        return inside and crc32(path.read_bytes()) == checksum
+
+    def _remove_empty(self, folder: Path) -> None:
+        """Remove a folder, and those that hold it, as far as nothing is left in them."""
+        while folder != self.folder and not any(folder.iterdir()):
+            folder.rmdir()
+            folder = folder.parent
 
 
 def _listed(told: Mapping[str, Any]) -> list[tuple[str, str]]:
