@@ -26,7 +26,7 @@ from ristretto.cli.output import note_gpu, show
 from ristretto.cli.refine_arguments import add_refining, chosen_equalizing, chosen_techniques
 from ristretto.cli.watch import TerminalWatcher
 from ristretto.outputs import Outputs
-from ristretto.report import front, plain, plot, terminal
+from ristretto.report import front, page, plain, plot, terminal
 from ristretto.search import MODES
 
 NAME = "quantize"
@@ -35,6 +35,7 @@ EXAMPLES = """examples:
   ristretto quantize --model train_val.prototxt --weights net.caffemodel --model_quantized quantized.prototxt \\
       --trimming_mode dynamic_fixed_point --iterations 100 --error_margin 1
   ristretto quantize ... --preset original --json result.json     # the original tool's own choices
+  ristretto quantize ... --report report.html                     # a page with all that was found
   ristretto quantize ... --bits 4/4/8                             # no search: 4-bit weights, 8-bit outputs
   ristretto quantize ... --bits 4/4/8 --weights_quantized quantized.caffemodel     # weights may change, too
   ristretto quantize ... --granularity layer --minimize energy --pareto front/ --keep conv1=8
@@ -118,6 +119,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_layers(parser)
     add_data(parser, calibration=True)
     add_json(parser)
+    files.add_argument("--report", metavar="FILE", help="write the result as a page for a browser, too: report.html")
 
 
 def chosen_settings(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -166,7 +168,7 @@ def run(arguments: argparse.Namespace) -> int:
     note_gpu(arguments.gpu)
     settings = chosen_settings(arguments)
     files = [arguments.model_quantized, *json_files(arguments)]
-    files += [file for file in (arguments.fold, arguments.weights_quantized) if file]
+    files += [file for file in (arguments.fold, arguments.weights_quantized, arguments.report) if file]
     if arguments.pareto is not None:
         plot.require_matplotlib()
         files += front.fixed_files(arguments.pareto)
@@ -180,7 +182,10 @@ def run(arguments: argparse.Namespace) -> int:
             outputs.write(arguments.weights_quantized, result.encoded_weights())
         if arguments.pareto is not None:
             _write_front(arguments.pareto, result, outputs)
-        show(terminal.quantized(result), plain.quantized(result), arguments.json, outputs)
+        data = plain.quantized(result)
+        if arguments.report is not None:
+            outputs.write(arguments.report, page.render(page.read_text(plain.text(data))))
+        show(terminal.quantized(result), data, arguments.json, outputs)
     beside = arguments.weights_quantized or arguments.fold
     takes = f"{arguments.weights} as it is" if beside is None else f"{beside}, written beside it"
     terminal.console(stderr=True).print(f"wrote {arguments.model_quantized}; it takes {takes}")

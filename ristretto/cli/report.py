@@ -23,7 +23,9 @@ in its own result already."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("results", nargs="+", metavar="FILE", help="JSON: a result of quantize; of sweep and a front, too")
+    parser.add_argument(
+        "results", nargs="+", metavar="FILE", help="JSON: a result of quantize; of sweep and a front, too"
+    )
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="where the page goes")
 
 

@@ -135,18 +135,19 @@ def _places(
     for row in rows:
         for thing, centre in zip(row, _apart(row, [0.0] * len(row), wide, weights), strict=True):
             centres[thing] = centre
+    before = centres
     for sweep in range(2 * SWEEPS):
         down = sweep % 2 == 0
+        before, centres = centres, list(centres)
         for row in rows if down else reversed(rows):
             wishes = []
             for thing in row:
-                near = above[thing] if down else below[thing]
-                total = sum(weights[other] for other in near)
-                wish = sum(weights[other] * centres[other] for other in near) / total if near else centres[thing]
-                wishes.append(wish)
+                near = [centres[other] for other in (above[thing] if down else below[thing])]
+                wishes.append(sum(near) / len(near) if near else centres[thing])
             for thing, centre in zip(row, _apart(row, wishes, wide, weights), strict=True):
                 centres[thing] = centre
-    return centres
+    # Half-way between what suits the rows above and what suits those below: distances that both keep, it keeps too.
+    return [(one + other) / 2 for one, other in zip(before, centres, strict=True)]
 
 
 def _apart(row: Sequence[int], wishes: Sequence[float], wide: Sequence[float], weights: Sequence[float]) -> list[float]:
