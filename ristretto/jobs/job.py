@@ -8,12 +8,14 @@ from typing import Any
 
 from ristretto.export import EXPORTERS
 
-MODEL_QUANTIZED, WEIGHTS_QUANTIZED, FOLD, JSON = OF_QUANTIZE = ("model_quantized", "weights_quantized", "fold", "json")
-"""What `quantize` may write, a file each, by the flag that names it."""
-REPORT = "report"
-"""The key of the page for a browser."""
-OUTPUT_FILES = (*OF_QUANTIZE, REPORT)
-"""What a job may write, a file each, by the key that names it."""
+MODEL_QUANTIZED, WEIGHTS_QUANTIZED, FOLD, JSON, REPORT = OUTPUT_FILES = (
+    "model_quantized",
+    "weights_quantized",
+    "fold",
+    "json",
+    "report",
+)
+"""What a job may write, a file each, by the key that names it: the flag of `quantize`."""
 PARETO = "pareto"
 """The key of the folder for a front."""
 INPUTS = ("model", "weights", "data", "calibration_data")

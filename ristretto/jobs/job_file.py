@@ -11,7 +11,7 @@ from typing import Any
 from ristretto.data import Preparation
 from ristretto.errors import JobError, RistrettoError
 from ristretto.export import EXPORTERS
-from ristretto.jobs.job import INPUTS, MODEL_QUANTIZED, OF_QUANTIZE, OUTPUT_FILES, PARETO, Export, Job
+from ristretto.jobs.job import INPUTS, MODEL_QUANTIZED, OUTPUT_FILES, PARETO, Export, Job
 from ristretto.jobs.places import check_places
 from ristretto.jobs.tables import Table, check_keys, meant, output_in, path_in, read_toml, required, taken
 
@@ -141,8 +141,7 @@ def _read_job(table: Table, defaults: Table, file: str, where: str, reading: Rea
     required(outputs.get(MODEL_QUANTIZED), MODEL_QUANTIZED, where)
     pareto = output_in(table, PARETO, where)
     options = {**_options(defaults, where), **_options(table, where)}
-    written = {key: path for key, path in outputs.items() if key in OF_QUANTIZE}
-    named = {**inputs, **written, **({} if pareto is None else {PARETO: pareto})}
+    named = {**inputs, **outputs, **({} if pareto is None else {PARETO: pareto})}
     keywords = _read(reading.quantize, options, named, JOB_KEYS, f"{where}: [{JOBS}.{QUANTIZE}]")
     return Job(
         name,

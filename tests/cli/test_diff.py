@@ -127,6 +127,11 @@ def test_types_settings_layers_and_names_count(tmp_path: Path) -> None:
     ]
 
 
+def test_another_name_of_the_net_counts(tmp_path: Path) -> None:
+    done = diff_texts(tmp_path, net(), net().replace('"n"', '"m"'))
+    assert (done.returncode, done.stdout.strip()) == (4, "the net's name: n -> m")
+
+
 def test_another_order_of_layers_counts(tmp_path: Path) -> None:
     parts = net().split("layer {")
     moved = "layer {".join([parts[0], parts[1], parts[3], parts[2]])

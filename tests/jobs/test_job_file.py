@@ -12,7 +12,7 @@ from ristretto.cli.job_options import READING, read_options
 from ristretto.data import Preparation
 from ristretto.errors import JobError
 from ristretto.jobs import JobFile, read_jobs
-from ristretto.jobs.job import INPUTS, OF_QUANTIZE, PARETO, PERFORMANCE
+from ristretto.jobs.job import INPUTS, OUTPUT_FILES, PARETO, PERFORMANCE
 from ristretto.net import Part
 from ristretto.search.refine import Techniques
 from ristretto.search.sites import Kept
@@ -235,7 +235,7 @@ def flags(command: object) -> dict[str, argparse.Action]:
 
 def test_every_option_of_quantize_is_a_key_of_the_job_or_decides_on_its_keywords() -> None:
     """An option that names a file must not be passed over in silence: it must be one of the job's own keys."""
-    of_job = {*INPUTS, *OF_QUANTIZE, PARETO}
+    of_job = {*INPUTS, *OUTPUT_FILES, PARETO}
     actions = flags(quantize)
     assert of_job | set(PERFORMANCE) <= set(actions)
     files = {
