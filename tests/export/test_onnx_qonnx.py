@@ -62,6 +62,7 @@ def test_qonnx_gives_our_numbers(lenets: Mapping[str, Net], name: str) -> None:
 def test_long_words_differ_by_the_rounding_of_sums_alone(lenets: Mapping[str, Net], arithmetic: Arithmetic) -> None:
     comparison = compared("qonnx", lenets["16/16/16"], digits(1), in_qonnx, arithmetic)
     hold_explained(comparison)
+    assert not any(place.ties for place in comparison.places)
     assert not any(place.off_by_one for place in comparison.places if place.place == "layer_in")
 
 
@@ -83,7 +84,9 @@ def test_nodes_say_formats(lenets: Mapping[str, Net]) -> None:
 def test_random_nets_differ_by_the_rounding_of_sums_alone(drawn: tuple[Net, dict[str, np.ndarray]]) -> None:
     net, batch = drawn
     if any(layer.quant for layer in net):
-        hold_explained(compared("qonnx", net, batch, in_qonnx))
+        comparison = compared("qonnx", net, batch, in_qonnx)
+        hold_explained(comparison)
+        assert not any(place.ties for place in comparison.places)
 
 
 @settings(max_examples=15)

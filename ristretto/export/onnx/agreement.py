@@ -26,7 +26,7 @@ from ristretto.export.base import Subject
 from ristretto.export.onnx.exporter import OnnxExporter
 from ristretto.export.onnx.model import Written
 from ristretto.export.onnx.pieces import trim_name
-from ristretto.formats import HALF_EVEN, Arithmetic, Format
+from ristretto.formats import Arithmetic, Format
 from ristretto.net import Layer, Net, Shape
 from ristretto.net.op import Array
 from ristretto.net.quant import LAYER_IN, LAYER_OUT, LayerQuant
@@ -155,16 +155,18 @@ def compare(exporter: OnnxExporter, subject: Subject, pictures: Mapping[str, Arr
     batch |= {blob: np.asarray(array, np.float32) for blob, array in pictures.items()}
     keep = [f"{layer.name}.top{i}" for layer in net for i in range(len(layer.tops))]
     ours = IntegerExecutor(net, written.inputs, keep=keep, arithmetic=arithmetic).run(batch)
+    roundings = (arithmetic, written.rounding)
     places = []
     for layer, quant, x, trimmed in _met(net, ours.kept, arithmetic):
         if quant.layer_in:
             (theirs,) = runner(_part(written, layer.name, LAYER_IN, x.shape, x.shape), {"x": x})
-            places.append(_agreement(layer.name, LAYER_IN, quant.layer_in, (trimmed, theirs), (x, np.zeros(1))))
+            counts = _count(quant.layer_in, (trimmed, theirs), (x, np.zeros(1)), roundings)
+            places.append(Agreement(layer.name, LAYER_IN, *counts))
         if quant.layer_out:
             top = ours.kept[f"{layer.name}.top0"]
             (theirs,) = runner(_part(written, layer.name, LAYER_OUT, x.shape, top.shape), {"x": trimmed})
-            sums = _sums(layer, quant, trimmed, arithmetic)
-            places.append(_agreement(layer.name, LAYER_OUT, quant.layer_out, (top, theirs), sums))
+            counts = _count(quant.layer_out, (top, theirs), _sums(layer, quant, trimmed, arithmetic), roundings)
+            places.append(Agreement(layer.name, LAYER_OUT, *counts))
     feeds = {value.name: batch[value.name] for value in written.model.graph.input}
     made = zip(written.trunk.outputs, runner(written.model, feeds), strict=True)
     return Comparison(
@@ -237,26 +239,23 @@ def _sums(layer: Layer, quant: LayerQuant, x: Array, arithmetic: Arithmetic) -> 
     return exact, reach
 
 
-def _agreement(
-    layer: str, place: str, fmt: Format, numbers: tuple[Array, Array], sums: tuple[Array, Array]
-) -> Agreement:
-    """Count the differences between ours and theirs, given the sums before the trim and their reach."""
-    (ours, theirs), (exact, reach) = numbers, sums
+def _count(
+    fmt: Format, numbers: tuple[Array, Array], sums: tuple[Array, Array], roundings: tuple[Arithmetic, Arithmetic]
+) -> tuple[int, int, int, int, int, int]:
+    """Count numbers, and differences by size and cause, as an `Agreement` has them.
+
+    Given are our numbers and theirs, the sums before the trim and how far theirs may be from these, and where halves go
+    with us and with them.
+    """
+    (ours, theirs), (exact, reach), (rounding, other) = numbers, sums, roundings
     apart = np.abs(fmt.encode(ours).astype(np.int64) - fmt.encode(theirs).astype(np.int64))
     differ = ours != theirs
-    tie = differ & (ours == fmt.trim(exact)) & (theirs == fmt.trim(exact, HALF_EVEN))
-    low, high = fmt.trim(exact - reach, HALF_EVEN), fmt.trim(exact + reach, HALF_EVEN)
+    tie = differ & (ours == fmt.trim(exact, rounding)) & (theirs == fmt.trim(exact, other))
+    low, high = fmt.trim(exact - reach, other), fmt.trim(exact + reach, other)
     summed = differ & ~tie & (low <= theirs) & (theirs <= high)
-    return Agreement(
-        layer,
-        place,
-        ours.size,
-        int((apart == 1).sum()),
-        int((apart > 1).sum()),
-        int(tie.sum()),
-        int(summed.sum()),
-        int((differ & ~tie & ~summed).sum()),
-    )
+    found = (apart == 1, apart > 1, tie, summed, differ & ~tie & ~summed)
+    one, further, ties, moved, unexplained = (int(places.sum()) for places in found)
+    return ours.size, one, further, ties, moved, unexplained
 
 
 def _output(net: Net, blob: str, ours: Array, theirs: Array) -> OutputAgreement:

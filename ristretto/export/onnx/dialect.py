@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ristretto.formats import Format
+from ristretto.formats import EXACT, Arithmetic, Format
 from ristretto.net import Layer, LayerQuant, OnnxNode, Shape
 from ristretto.net.op import Array
 
@@ -44,6 +44,11 @@ class Dialect(ABC):
     """Version of ONNX's operations."""
     domains: ClassVar[Mapping[str, int]] = {}
     """Versions of the sets of operations that are used beside ONNX's own."""
+
+    @property
+    def rounding(self) -> Arithmetic:
+        """How whoever runs a model trims activations: where halves go."""
+        return EXACT
 
     @abstractmethod
     def formats(self, layer: Layer) -> LayerQuant | None:

@@ -15,6 +15,7 @@ from ristretto.export.onnx.batch import any_batch, open_shape, with_batch
 from ristretto.export.onnx.dialect import Dialect
 from ristretto.export.onnx.pieces import pieces_of
 from ristretto.export.onnx.trunk import Trunk, trunk_of
+from ristretto.formats import Arithmetic
 from ristretto.net import Net, Shape
 from ristretto.passes import SpellOutSharing
 
@@ -42,6 +43,8 @@ class Written:
         Whose nodes stand in the model, in this order.
     inputs : mapping of str to shape
         Of the data layers' tops.
+    rounding : Arithmetic
+        How whoever runs it trims activations.
     notes : tuple of str
         What the user should know of it.
     """
@@ -50,6 +53,7 @@ class Written:
     trunk: Trunk
     pieces: Sequence[OnnxPiece]
     inputs: Mapping[str, Shape]
+    rounding: Arithmetic
     notes: tuple[str, ...]
 
 
@@ -93,7 +97,7 @@ def write(subject: Subject, dialect: Dialect, *, open_batch: bool) -> Written:
     _name(model, segment, net.name, dialect)
     if opened:
         opened.declare(model)
-    return Written(model, trunk, pieces, fed, notes)
+    return Written(model, trunk, pieces, fed, dialect.rounding, notes)
 
 
 @dataclass(frozen=True, eq=False)

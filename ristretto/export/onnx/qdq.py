@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from ristretto.errors import ModelError
 from ristretto.execute.lower import trimmed_blobs
 from ristretto.export.onnx.dialect import OPSET, Chain, Dialect, Operands, number, stored
-from ristretto.formats import Arithmetic, FixedPoint, Format
+from ristretto.formats import HALF_EVEN, Arithmetic, FixedPoint, Format
 from ristretto.net import Layer, LayerQuant, Net, OnnxNode, Shape
 from ristretto.net.op import Array
 
@@ -119,6 +119,11 @@ class Qdq(Dialect):
         found += [linear(f, FEWEST_BITS_OF_ACTIVATIONS) for quant in quants for f in (quant.layer_in, quant.layer_out)]
         carriers = {known.carrier for known in found if known}
         return cls(arithmetic, OPSET if carriers <= {8} else OPSET_OF_ALL_CARRIERS)
+
+    @property
+    def rounding(self) -> Arithmetic:
+        """To the even code, as ONNX defines it."""
+        return HALF_EVEN
 
     def formats(self, layer: Layer) -> LayerQuant | None:
         """Give the layer's own."""

@@ -104,6 +104,11 @@ class Qonnx(Dialect):
 
     arithmetic: Arithmetic
 
+    @property
+    def rounding(self) -> Arithmetic:
+        """Ours: the nodes say it."""
+        return self.arithmetic
+
     def formats(self, layer: Layer) -> LayerQuant | None:
         """Give the layer's own."""
         return layer.quant.under(self.arithmetic) if layer.quant else None
