@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ristretto.api import inspect
 from ristretto.report.page.arrangement import GAP, POINT, _apart, arrange, rows_of
+from ristretto.report.page.drawing import drawn
 from ristretto.report.page.model import Node
 from ristretto.report.page.wiring import connect
 
@@ -40,6 +44,39 @@ def test_arrows_lead_down_and_nothing_overlaps(graph: tuple[list[float], list[tu
         ordered = sorted(spans)
         assert all(right + GAP <= left + 1e-6 for (_, right), (left, _) in pairwise(ordered))
     assert all(-1e-6 <= left <= right <= found.width + 1e-6 for spans in boxes.values() for left, right in spans)
+
+
+def test_what_is_alone_in_its_row_stands_on_one_axis() -> None:
+    """Blocks of branches, of which the left one is long: without an axis each block would push the next one aside."""
+    widths, arrows, before = [100.0], [], 0
+    for _ in range(5):
+        first = len(widths)
+        widths += [120.0, 170.0, 150.0, 100.0]
+        arrows += [
+            (before, first),
+            (before, first + 1),
+            (first + 1, first + 2),
+            (first, first + 3),
+            (first + 2, first + 3),
+        ]
+        before = first + 3
+    found = arrange(rows_of(len(widths), arrows), widths, arrows)
+    joints = [found.centres[index] for index in range(0, len(widths), 4)]
+    assert joints == pytest.approx([joints[0]] * len(joints))
+
+
+@pytest.mark.parametrize("name", ["googlenet", "resnet50", "mobilenet_v1"])
+def test_well_known_nets_are_drawn_whole(repo: Path, name: str) -> None:
+    rows = inspect(repo / "models" / name / "deploy.prototxt").layers
+    nodes = [
+        Node(row.name, row.type, row.bottoms, row.tops, row.shapes or (), row.parameters, row.macs) for row in rows
+    ]
+    svg = drawn(nodes, [])
+    boxes, arrows = connect(nodes, [])
+    assert len(nodes) == len(boxes) + sum(len(box.followers) for box in boxes)
+    assert svg.count('class="box float"') == len(boxes) < 0.7 * len(nodes)
+    assert svg.count('class="arrow"') == len(arrows)
+    assert float(re.findall(r'width="([\d.]+)"', svg)[0]) < 1100
 
 
 def test_a_source_stands_right_above_its_reader() -> None:

@@ -7,6 +7,7 @@ within a row are the nearest ones to the neighbours' that leave boxes apart, by 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -147,7 +148,21 @@ def _places(
             for thing, centre in zip(row, _apart(row, wishes, wide, weights), strict=True):
                 centres[thing] = centre
     # Half-way between what suits the rows above and what suits those below: distances that both keep, it keeps too.
-    return [(one + other) / 2 for one, other in zip(before, centres, strict=True)]
+    return _on_one_axis(rows, [(one + other) / 2 for one, other in zip(before, centres, strict=True)])
+
+
+def _on_one_axis(rows: Sequence[Sequence[int]], centres: Sequence[float]) -> list[float]:
+    """Move whole rows so that things alone in theirs stand below each other: else branches of unlike width push on."""
+    alone = [index for index, row in enumerate(rows) if len(row) == 1]
+    moved = list(centres)
+    for index, row in enumerate(rows):
+        place = bisect_left(alone, index)
+        around = alone[place : place + 1] if index in alone[place : place + 1] else alone[max(place - 1, 0) : place + 1]
+        if around:
+            shift = sum(centres[rows[other][0]] for other in around) / len(around)
+            for thing in row:
+                moved[thing] -= shift
+    return moved
 
 
 def _apart(row: Sequence[int], wishes: Sequence[float], wide: Sequence[float], weights: Sequence[float]) -> list[float]:
