@@ -306,6 +306,39 @@ golden = 2
     assert project.reasons() == []
 
 
+def test_a_file_that_is_no_longer_asked_for_is_left_to_the_user(project: Project) -> None:
+    CHANGES["an output less"][0](project)
+    assert project.build()["state"] == "built"
+    assert set(project.lock["jobs"]["lenet"]["outputs"]) == {"out/lenet.prototxt"}
+    assert (project / "out/lenet.json").is_file()
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_a_real_net_is_built_checked_and_found_to_be_fresh(shared: Path, tmp_path: Path) -> None:
+    folder = shared / "data" / "models" / "cifar10_full"
+    (weights,) = folder.glob("*.caffemodel")
+    project = Project(tmp_path)
+    project.write(
+        f"""[[job]]
+name = "cifar"
+model = "{folder / "train_val.prototxt"}"
+weights = "{weights}"
+model_quantized = "cifar.prototxt"
+report = "cifar.html"
+minimum_accuracy = 0.7
+quantize = {{preset = "original", bits = "8/4/8", iterations = 4, calibration_batches = 2}}
+"""
+    )
+    assert project.build()["state"] == "built"
+    assert project.build()["state"] == "fresh"
+    assert str(shared) not in (project / "ristretto.lock").read_text()
+    assert project.run("check").code == 0
+    project.edit("cifar.prototxt", "fl_params: ", "fl_params: 1")
+    done = project.run("check")
+    assert (done.code, "the net differs" in done.stdout) == (4, True)
+
+
 @pytest.mark.slow
 def test_a_front_is_a_folder_of_outputs(project: Project) -> None:
     project.write(
