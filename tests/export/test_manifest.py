@@ -18,7 +18,7 @@ from ristretto import __version__
 from ristretto.errors import ModelError
 from ristretto.export import EXPORTERS, Subject
 from ristretto.export.stems import LONGEST_STEM, RESERVED, stems
-from ristretto.formats import HALF_EVEN, FixedPoint
+from ristretto.formats import HALF_EVEN, FixedPoint, MiniFloat, PowerOfTwo
 from ristretto.net import Net
 from tests.execute.nets import nets, other_quants, whole_quants
 from tests.export import readers
@@ -62,6 +62,7 @@ def test_every_manifest_keeps_to_the_schema(kind: str, pair: tuple[Net, dict[str
         (("files", 0, "path"), "/weights.npz"),
         (("layers", 0, "formats", "params", "packing"), "minifloat"),
         (("layers", 0, "formats", "params", "exp_min"), 3),
+        (("layers", 0, "formats", "params", "bw"), 32),
         (("layers", 0, "datapath", "bias", "left_shift"), -1),
         (("layers", 0, "tables", 0, "bits"), 65),
         (("layers", 0, "tables", 0, "name"), "outputs"),
@@ -109,6 +110,12 @@ def test_what_it_says_of_a_layer() -> None:
         ("accumulators", 16, 12),
         ("outputs", 16, -2),
     ]
+
+
+def test_the_schema_knows_every_format() -> None:
+    """One that it does not know it takes as it is; those that are here it holds to their parameters."""
+    known = {part["properties"]["kind"]["const"] for name, part in SCHEMA["$defs"].items() if name.startswith("is_")}
+    assert known == {fmt.name for fmt in (FixedPoint, MiniFloat, PowerOfTwo)}
 
 
 def test_halves_to_even_are_said() -> None:
