@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import chdir
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -16,6 +15,7 @@ from ristretto.jobs.job_file import JobFile, Keywords
 from ristretto.jobs.limits import missed
 from ristretto.jobs.lock import Entry, Lock, Scores, read_lock
 from ristretto.jobs.making import make
+from ristretto.jobs.walking import each_job
 from ristretto.outputs import Outputs
 
 
@@ -103,18 +103,15 @@ def build(
     JobError
         When the lock cannot be read.
     """
-    watcher = watcher or api.Silent()
-    found = []
-    with chdir(file.folder):
-        lock = read_lock(file.lock)
-        for job in jobs:
-            try:
-                built = _built(file, job, lock.entries.get(job.name), force, dry_run, performance or {}, watcher, begin)
-            except RistrettoError as error:
-                built = Built(job, State.FAILED, error=error.message, hint=error.hint)
-            found.append(built)
-            done(built)
-    return found
+    faster, told = performance or {}, watcher or api.Silent()
+
+    def work(job: Job, entry: Entry | None) -> Built:
+        return _built(file, job, entry, force, dry_run, faster, told, begin)
+
+    def failed(job: Job, error: RistrettoError) -> Built:
+        return Built(job, State.FAILED, error=error.message, hint=error.hint)
+
+    return each_job(file, jobs, work, failed, done)
 
 
 def _built(

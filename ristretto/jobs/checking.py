@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,8 +15,9 @@ from ristretto.jobs.inputs import changes, digest_of_bytes, digest_of_output, re
 from ristretto.jobs.job import MODEL_QUANTIZED, Job
 from ristretto.jobs.job_file import JobFile, Keywords
 from ristretto.jobs.limits import fell, missed
-from ristretto.jobs.lock import Entry, Scores, read_lock
+from ristretto.jobs.lock import Entry, Scores
 from ristretto.jobs.making import Made, make
+from ristretto.jobs.walking import each_job
 
 PROTOTXT = ".prototxt"
 
@@ -85,7 +85,6 @@ def check(
     performance: Keywords | None = None,
     watcher: api.Watcher | None = None,
     begin: Callable[[Job], None] = lambda job: None,
-    done: Callable[[Checked], None] = lambda checked: None,
 ) -> list[Checked]:
     """Make jobs anew, in memory, and compare them with the files and the scores that are there. Nothing is written.
 
@@ -105,8 +104,8 @@ def check(
         Arguments of `api.quantize` that change no result, in place of the jobs' own.
     watcher : Watcher or None
         Told of progress.
-    begin, done : callable
-        Told which job is made next, and of each one when it is done.
+    begin : callable
+        Told which job is made next.
 
     Returns
     -------
@@ -118,19 +117,16 @@ def check(
     JobError
         When the lock cannot be read.
     """
-    watcher = watcher or api.Silent()
-    found = []
-    with chdir(file.folder):
-        lock = read_lock(file.lock)
-        for job in jobs:
-            begin(job)
-            try:
-                checked = _checked(job, lock.entries.get(job.name), tolerance, performance or {}, watcher)
-            except RistrettoError as error:
-                checked = Checked(job, error=error.message, hint=error.hint)
-            found.append(checked)
-            done(checked)
-    return found
+    faster, told = performance or {}, watcher or api.Silent()
+
+    def work(job: Job, entry: Entry | None) -> Checked:
+        begin(job)
+        return _checked(job, entry, tolerance, faster, told)
+
+    def failed(job: Job, error: RistrettoError) -> Checked:
+        return Checked(job, error=error.message, hint=error.hint)
+
+    return each_job(file, jobs, work, failed)
 
 
 def _checked(job: Job, entry: Entry | None, tolerance: float, performance: Keywords, watcher: api.Watcher) -> Checked:
