@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from ristretto.errors import ModelError
 from ristretto.execute.compiled.piece import Codes
-from ristretto.formats import FixedPoint
-from ristretto.hardware.grid import bits_for
 from ristretto.hardware.mac import MacPath
-from ristretto.net import Layer
 
 EXACT_BITS = 53
-"""Bits of the longest sums that float64, in which the executors add such a bias, holds exactly."""
+"""Bits of the mantissa of float64, in which the executors add such a bias."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Bias:
     lift: int = 0
 
 
-def bias_of(layer: Layer, codes: Codes, bare: MacPath) -> Bias:
+def bias_of(codes: Codes, bare: MacPath) -> Bias:
     """Give a layer's bias.
 
     Beside powers of two a bias is a float32. What the trim behind the sum needs to know of it is where it lies between
@@ -42,7 +40,6 @@ def bias_of(layer: Layer, codes: Codes, bare: MacPath) -> Bias:
 
     Parameters
     ----------
-    layer : Layer
     codes : Codes
     bare : MacPath
         The layer without its bias.
@@ -58,28 +55,31 @@ def bias_of(layer: Layer, codes: Codes, bare: MacPath) -> Bias:
         raised, lift = max(bare.layer_in.fl, 0), max(-bare.layer_in.fl, 0)
         return Bias(tuple(int(b) << raised for b in codes.bias), lift)
     if np.isnan(codes.bias).any():
-        raise ModelError("its bias is NaN", layer=layer.name, hint="do the weights belong to this net?")
+        raise ModelError("its bias is NaN", hint="do the weights belong to this net?")
     grid = max(bare.fl, bare.layer_out.fl + 1) + 1
     lift = grid - bare.fl
-    return Bias(tuple(_kept(float(b), grid, layer, bare) for b in codes.bias), lift)
+    return Bias(tuple(_kept(float(b), grid, bare) for b in codes.bias), lift)
 
 
-def _kept(bias: float, fl: int, layer: Layer, bare: MacPath) -> int:
-    """Give a bias in steps of ``2**-fl``: what is finer makes the code odd."""
-    bound = _saturating(bare, bare.layer_out)
-    bias = min(max(bias, -bound), bound)
-    top, bottom = bias.as_integer_ratio()
-    exact = bottom.bit_length() - 1
-    longest = (max(-bare.low, bare.high) << max(exact - bare.fl, 0)) + (abs(top) << max(bare.fl - exact, 0))
-    if bits_for(0, longest) > EXACT_BITS + 1:
-        raise ModelError(
-            f"its bias {bias:g} is so fine that float64 rounds the sum", layer=layer.name, hint="set it to zero"
-        )
-    whole, rest = divmod(top << max(fl, 0), bottom << max(-fl, 0))
-    return whole | (rest != 0)
+def _kept(bias: float, fl: int, bare: MacPath) -> int:
+    """Give a bias in steps of ``2**-fl``: what is finer makes the code odd.
+
+    The executors round the sum with its bias to float64. No number changes sides of a tie by that, but it may come to
+    lie on one: from as near to it as the bias is to a whole step of the grid on which all sums and ties lie.
+    """
+    bound = _saturating(bare)
+    exact = Fraction(min(max(bias, -bound), bound))
+    steps = exact * Fraction(2) ** (fl - 1)
+    apart = (abs(steps - round(steps)) or 1) * Fraction(2) ** (1 - fl)
+    greatest_tie = Fraction(2) ** (bare.layer_out.bw - bare.layer_out.fl)
+    if apart <= greatest_tie / (1 << EXACT_BITS):
+        raise ModelError(f"its bias {bias:g} is so fine that float64 rounds the sum", hint="set it to zero")
+    whole = math.floor(2 * steps)
+    return whole | (whole != 2 * steps)
 
 
-def _saturating(bare: MacPath, fmt: FixedPoint) -> float:
+def _saturating(bare: MacPath) -> float:
     """Give a power of two beyond which a bias saturates the output, whatever the sum is."""
+    fmt = bare.layer_out
     largest = math.ldexp(max(-bare.low, bare.high), -bare.fl) + math.ldexp(1 << fmt.bw, -fmt.fl)
     return math.ldexp(1.0, math.frexp(largest)[1])

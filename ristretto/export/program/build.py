@@ -101,12 +101,13 @@ class _Builder:
             raise ModelError(f"{reason}, and layer '{layer.name}' depends on it", layer=first.name, hint=HINT)
         with in_layer(layer.name):
             work = self.apart[missing] if missing else self._work(lowered, bottoms, coded=coded)
+            made = [] if isinstance(work, tuple) else work()
         if isinstance(work, tuple):
             for blob in layer.bottoms:
                 self.give(blob, layer.name)
             self.apart |= dict.fromkeys(layer.tops, work)
             return
-        for top, value in zip(layer.tops, work(), strict=False):
+        for top, value in zip(layer.tops, made, strict=False):
             self.values[top] = value
             self.apart.pop(top, None)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ristretto.export.program.memory import STORAGES, Blob, Storage
-from ristretto.export.program.text import comment, described
+from ristretto.export.program.text import comment, constant_name, described
 from ristretto.hardware.grid import bits_for
 from ristretto.net.op import Array
 
@@ -136,7 +136,7 @@ class _Writer:
         return f"&{self.operation['output']['name']}_blob"
 
     def _constant(self, key: str) -> str:
-        return str(self.operation["arrays"][key]).replace(".", "_")
+        return constant_name(self.operation["arrays"][key], self.prefix)
 
     def _several(self) -> str:
         return f"static const struct blob *const in[] = {{{', '.join(self._ins)}}};"
@@ -283,8 +283,9 @@ class _Writer:
 
     def _response(self) -> Call:
         operation = self.operation
-        numbers = [f".within = {int(operation['within'])}", f".reach = {operation['reach']}"]
+        numbers = [f".within = {int(operation['within'])}, .reach = {operation['reach']}"]
         if "factors" in operation["arrays"]:
+            numbers.append(".neighbours = 0, .alpha = 0, .k = 0, .exponent = 0")
             constants = [f"static const struct response response = {{{', '.join(numbers)}}};"]
             call = f"respond(&response, {self._constant('factors')}, {self._ins[0]}"
             return self._written(constants, call, "a response")

@@ -10,7 +10,15 @@ import jinja2
 from ristretto.export.program.calls import AS_IT_IS, Call, call_of
 from ristretto.export.program.memory import WORDS, Blob, Memory, lay_out, storage_of
 from ristretto.export.program.powers import numbers_of_powers
-from ristretto.export.program.text import arrays_in_c, comment, constant_type, described, hexadecimal, in_c_string
+from ristretto.export.program.text import (
+    arrays_in_c,
+    comment,
+    constant_name,
+    constant_type,
+    described,
+    hexadecimal,
+    in_c_string,
+)
 from ristretto.net.op import Array
 
 Plain = Mapping[str, Any]
@@ -53,7 +61,7 @@ def generate(manifest: Plain, arrays: Mapping[str, Array], *, prefix: str = "net
         "powers": powers,
         "memory": memory,
         "blobs": [_blob(blob) for blob in memory.blobs.values()],
-        "constants": [_constant(name, array) for name, array in arrays.items()],
+        "constants": [_constant(name, array, prefix) for name, array in arrays.items()],
         "multiplications": _different(calls),
         "steps": calls,
         "as_it_is": any(AS_IT_IS in line for call in calls for line in call.calls),
@@ -103,9 +111,9 @@ def _blob(blob: Blob) -> Plain:
     }
 
 
-def _constant(name: str, array: Array) -> Plain:
+def _constant(name: str, array: Array, prefix: str) -> Plain:
     return {
-        "name": name.replace(".", "_"),
+        "name": constant_name(name, prefix),
         "type": constant_type(array),
         "count": array.size,
         "caption": " x ".join(map(str, array.shape)),

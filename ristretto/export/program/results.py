@@ -38,6 +38,8 @@ MOST_FACTORS = 1 << 20
 """Entries of the longest table of a response's factors; beyond, each one is computed."""
 LONGEST_TOTAL = 53
 """Bits of the longest sums that the executors add up exactly."""
+LONGEST_SHIFTED = 61
+"""Bits of the longest sums that 64 bits hold with room for rounding."""
 FLOAT32_BITS = 24
 """Of a number's mantissa, the leading one included."""
 
@@ -158,12 +160,12 @@ def _(work: Multiply, inputs: Sequence[Value], trim: FixedPoint | None, arithmet
     layer, codes = work.layer, work.codes
     bare = describe_mac(layer, work.walk, replace(codes, bias=np.zeros(1)), value.numbers)
     assert bare, "zeros lie on every grid"
-    bias = bias_of(layer, codes, bare)
+    bias = bias_of(codes, bare)
     total = Grid(bare.fl + bias.lift, *_total(bare, bias))
-    if max(Grid(0, bare.low, bare.high).largest, total.largest if not codes.has_real_bias else 0) >= 1 << LONGEST_TOTAL:
+    most = 1 << (LONGEST_TOTAL if not codes.has_real_bias else LONGEST_SHIFTED)
+    if bare.accumulator.largest >= 1 << LONGEST_TOTAL or total.largest >= most:
         raise ModelError(
             f"its sums may take {bits_for(total.low, total.high)} bits, which float64 rounds",
-            layer=layer.name,
             hint="use narrower formats",
         )
     weights, powers = bare.rows, bare.shifts_only
@@ -318,7 +320,7 @@ def _(work: Function, inputs: Sequence[Value], trim: FixedPoint | None, arithmet
         (top,) = layer.op.forward([top], layer.blobs)
     results = top.reshape(channels, -1).astype(np.float32)
     if np.isnan(results).any():
-        raise ModelError("some numbers that it may meet have no result", layer=work.layers[-1].name)
+        raise ModelError("some numbers that it may meet have no result", hint="let a ReLU or a clip come before it")
     settings = {"by_channel": work.by_channel}
     if trim:
         return Results(Grid.of(trim), settings, {"table": shortest(trim.encode(results, arithmetic))})

@@ -33,6 +33,11 @@ def described(numbers: Mapping[str, Any]) -> str:
     return f"codes k from {numbers['low']} to {numbers['high']} for k * 2**{-numbers['fl']}{over}"
 
 
+def constant_name(name: str, prefix: str) -> str:
+    """Give what the program calls a constant of a manifest."""
+    return f"{prefix}_{name.replace('.', '_')}"
+
+
 def constant_type(array: Array) -> str:
     """Give the type in C of a constant's numbers."""
     return f"{array.dtype.name}_t"

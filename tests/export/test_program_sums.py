@@ -1,0 +1,182 @@
+"""Programs of one layer: sums, biases, rounding and saturation against fractions, and where a program is refused."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ristretto.errors import ModelError
+from ristretto.export.base import Subject
+from ristretto.export.program import operations
+from ristretto.formats import EXACT, HALF_EVEN, Arithmetic, FixedPoint, Format, MiniFloat, PowerOfTwo
+from ristretto.layers import LRN, BatchNorm, Convolution, InnerProduct, Input, Pooling, ReLU, Slice, Softmax
+from ristretto.net import Layer, LayerQuant, Net, Op, Phase
+from tests.export.program_nets import Job, compiled_at_once
+from tests.export.programs import check, needs_compiler
+from tests.export.small import chain
+
+F8 = FixedPoint(8, 4)
+
+
+def rounded(value: Fraction, fmt: FixedPoint, arithmetic: Arithmetic) -> Fraction:
+    """Round once to the nearest number of a format, saturating."""
+    scaled = value * Fraction(2) ** fmt.fl
+    size = math.floor(abs(scaled) + Fraction(1, 2))
+    code = round(scaled) if arithmetic.half_even else -size if scaled < 0 else size
+    return min(max(code, fmt.low_code), fmt.high_code) * Fraction(2) ** -fmt.fl
+
+
+def job(weights: np.ndarray, bias: list[float], x: np.ndarray, arithmetic: Arithmetic, *formats: Format) -> Job:
+    return chain(weights, bias, *formats, pictures=len(x)), {"data": np.float32(x)}, arithmetic
+
+
+TINY, NEAR = 2.0**-40, 2.0**-25
+"""Finer than anything else there: they decide on ties, and float64, or float32 beside 0.25, still sees them."""
+
+
+@needs_compiler
+def test_totals_are_rounded_once(tmp_path: Path) -> None:
+    """At ties and beside them, with biases that have a format and with real ones beside powers of two."""
+    jobs, owed = [], []
+    x = np.arange(-16, 16, dtype=np.float64)[:, None] / 16
+    biases = [0.0, TINY, -TINY, 0.25 + NEAR, 0.25 - NEAR, 1.0, -0.375, 1e9, -1e9, float("inf")]
+    exact = [Fraction(min(max(float(np.float32(bias)), -1e30), 1e30)) for bias in biases]
+    for arithmetic in (EXACT, HALF_EVEN):
+        for fl in (-1, 1, 3, 7, 12):
+            out, weights = FixedPoint(6, fl), np.full((len(biases), 1), -0.25)
+            jobs.append(job(weights, biases, x, arithmetic, F8, PowerOfTwo(-4, 2), out))
+            sums = [-Fraction(number) / 4 for number in x[:, 0].tolist()]
+            owed.append([[float(rounded(total + bias, out, arithmetic)) for bias in exact] for total in sums])
+    for arithmetic in (EXACT, HALF_EVEN):
+        for fl_in in (-3, 0, 4):
+            fmt, params, out = FixedPoint(8, fl_in), FixedPoint(8, 3), FixedPoint(8, 0)
+            jobs.append(job(np.array([[0.5], [-0.25]]), [0.375, -3.0], 16 * x, arithmetic, fmt, params, out))
+            given = [rounded(Fraction(16 * v), fmt, arithmetic) for v in x[:, 0].tolist()]
+            pairs = ((Fraction(1, 2), Fraction(3, 8)), (Fraction(-1, 4), Fraction(-3)))
+            owed.append([[float(rounded(v * w + b, out, arithmetic)) for w, b in pairs] for v in given])
+    made, refused = compiled_at_once(jobs, tmp_path)
+    assert not refused
+    # They come back with those that round alike together.
+    order = sorted(range(len(jobs)), key=lambda index: jobs[index][2].half_even)
+    for each, index in zip(made, order, strict=True):
+        (result,) = each.program(each.batch)
+        np.testing.assert_array_equal(result, np.array(owed[index]))
+
+
+@needs_compiler
+def test_sums_are_exact_at_their_ends(tmp_path: Path) -> None:
+    """The greatest inputs and weights of 16 bits: 32 bits hold one product and not the next, then 64 are taken."""
+    fmt, jobs = FixedPoint(16, 0), []
+    for terms in (1, 2, 3, 40):
+        weights = np.full((2, terms), -(2.0**15))
+        weights[1] = 2**15 - 1
+        x = np.stack([np.full(terms, -(2.0**15)), np.full(terms, 2.0**15 - 1)])
+        jobs.append(job(weights, [1.0, -(2.0**15)], x, EXACT, fmt, fmt, FixedPoint(16, -20)))
+    made, _ = compiled_at_once(jobs, tmp_path)
+    kinds = {"in_32" in path.read_text() for path in tmp_path.rglob("n?.c")}
+    assert kinds == {True, False}
+    for each in made:
+        check(each.subject, each.batch, each.program)
+
+
+ONES = (np.ones((2, 2, 1, 1), np.float32), np.zeros(2, np.float32))
+EIGHT = LayerQuant(F8, F8, F8)
+
+
+def conv(name: str, bottom: str, quant: LayerQuant | None = EIGHT) -> Layer:
+    return Layer(name, Convolution(2, (1, 1)), (bottom,), (name,), ONES, quant=quant)
+
+
+def subject(*layers: Layer) -> Subject:
+    data = Layer("data", Input(((3, 2, 4, 4),)), (), ("data",))
+    return Subject(Net("net", (data, *layers)).for_phase(Phase.TEST), {})
+
+
+def between(op: Op, *blobs: np.ndarray) -> Subject:
+    return subject(conv("a", "data"), Layer("it", op, ("a",), ("it",), blobs), conv("b", "it"))
+
+
+STATISTICS = (np.zeros(2, np.float32), np.ones(2, np.float32), np.ones(1, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (lambda: subject(Layer("relu", ReLU(), ("data",), ("relu",))), "has no quantized layer"),
+        (lambda: subject(conv("a", "data"), conv("b", "a", None)), "layer 'b': it multiplies in float"),
+        (
+            lambda: subject(conv("a", "data"), conv("b", "a", LayerQuant(F8, F8, FixedPoint(32, 30)))),
+            "layer 'b': it multiplies in float",
+        ),
+        (lambda: subject(conv("a", "data", LayerQuant(F8, None, F8))), "layer 'a': it multiplies in float"),
+        (
+            lambda: subject(conv("a", "data", LayerQuant(*[MiniFloat(4, 3)] * 3))),
+            "layer 'a': minifloat has no integers",
+        ),
+        (lambda: subject(conv("a", "data", LayerQuant(F8, FixedPoint(25, 4), F8))), "activations of 25 bits"),
+        (lambda: between(Softmax()), "layer 'it': Softmax computes in float, and layer 'b' depends on it"),
+        (
+            lambda: subject(
+                Layer("it", BatchNorm(use_global_stats=True), ("data",), ("it",), STATISTICS), conv("b", "it")
+            ),
+            "layer 'it': BatchNorm is a function of numbers that have too many codes for a table, or none",
+        ),
+        (lambda: subject(Layer("it", LRN(3), ("data",), ("it",)), conv("b", "it")), "layer 'it': its numbers"),
+        (lambda: between(Pooling("STOCHASTIC", (2, 2))), "layer 'it': Pooling computes in float"),
+        (
+            lambda: subject(Layer("it", Slice(3, 0), ("data",), ("it", "u", "v")), conv("b", "it")),
+            "mixes pictures of a batch",
+        ),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, str) else "",
+)
+def test_what_no_program_can_do_is_refused_in_one_line(net, message: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        operations(net())
+    assert message in caught.value.message
+    assert "\n" not in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_bias_that_float64_rounds_is_refused() -> None:
+    net = chain(np.ones((1, 1)), [2.0**-60], FixedPoint(8, 0), PowerOfTwo(-8, -1), FixedPoint(8, 0))
+    with pytest.raises(ModelError, match=r"layer 'ip': its bias .* is so fine"):
+        operations(Subject(net, {}))
+
+
+def test_sums_that_float64_rounds_are_refused() -> None:
+    fmt = FixedPoint(16, 60)
+    net = chain(np.ones((1, 1)), [1.0], fmt, FixedPoint(16, 0), FixedPoint(16, 0))
+    with pytest.raises(ModelError, match=r"layer 'ip': its sums may take 6. bits"):
+        operations(Subject(net, {}))
+
+
+def test_scores_and_losses_are_left_to_the_reader() -> None:
+    net = subject(
+        conv("a", "data"),
+        Layer("fc", InnerProduct(3), ("a",), ("fc",), (np.ones((3, 32), np.float32), np.zeros(3)), quant=EIGHT),
+        Layer("prob", Softmax(), ("fc",), ("prob",)),
+    )
+    listed = operations(net).listed
+    assert [each["kind"] for each in listed] == ["input", "multiply", "multiply", "output"]
+    assert listed[-1] == {"name": "fc_out", "kind": "output", "blob": "fc", "input": "fc", "readers": ["prob"]}
+
+
+@needs_compiler
+@pytest.mark.parametrize("trimmed", [True, False])
+def test_a_mean_at_the_end_is_a_sum_and_its_divisor(trimmed: bool, tmp_path: Path) -> None:
+    """Where a layer reads it, it is divided at once."""
+    mean = Layer("mean", Pooling("AVE", (3, 3), global_pooling=False), ("a",), ("mean",))
+    layers = [conv("a", "data"), mean, *([conv("b", "mean")] if trimmed else [])]
+    made = subject(*layers)
+    x = np.random.default_rng(3).normal(0, 2, (3, 2, 4, 4)).astype(np.float32)
+    ((each,), _) = compiled_at_once([(made.net, {"data": x}, EXACT)], tmp_path)
+    (window,) = (op for op in each.program.manifest["operations"] if op["kind"] == "window")
+    assert window["integer"]
+    assert window["divides"] == trimmed
+    assert window["output"]["numbers"].get("divisor") == (None if trimmed else 9)
+    check(each.subject, each.batch, each.program)
