@@ -261,7 +261,7 @@ def test_squeezenets_branches_meet_on_one_grid(shared: Path, tmp_path: Path) -> 
     assert main(["quantize", *net, "--model_quantized", str(path), *words]) in (0, 3)
     code, found = reported(tmp_path, path, "--iterations", "1", weights=net[3])
     assert code == 0
-    # Its last layer is a mean over 14 x 14 numbers or so: no format changes that.
+    # Its last layer is a mean over 15 x 15 numbers: no format changes that.
     assert [(obstacle["layer"], obstacle["kind"]) for obstacle in found["obstacles"]] == [("pool10", "mean")]
     assert found["extra_shifts"] == []
     joints = [row for row in found["between"] if row["type"] == "Concat"]
