@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 
 from ristretto import api
-from ristretto.net import Part
-from ristretto.report import plain
+from ristretto.formats import PowerOfTwo
+from ristretto.net import LayerQuant, Part, QuantSpec
+from ristretto.report import places, plain
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +72,24 @@ def test_weights_lose_what_a_plain_sum_says(data: dict[str, Any], quantized: api
         assert place["sqnr"] == pytest.approx(10 * math.log10(signal / noise))
         assert place["saturated"] == pytest.approx(beyond / count)
         assert sum(place["histogram"]["counts"]) == count
+
+
+def test_weights_of_other_layers_count_in_float(quantized: api.Quantized) -> None:
+    """As those of a BatchNorm that was not folded."""
+    memory = places.memory(quantized)["params"]
+    more = replace(quantized.rows[-1], name="norm", parameters=100)
+    found = places.memory(replace(quantized, rows=(*quantized.rows, more)))["params"]
+    assert {key: found[key] - memory[key] for key in found} == {"float": 3200, "condensed": 3200}
+
+
+def test_biases_beside_powers_of_two_are_in_float(quantized: api.Quantized) -> None:
+    quant = LayerQuant(None, None, PowerOfTwo(-8, -1))
+    search = quantized.result
+    condensed = replace(search.condensed, spec=QuantSpec("integer_power_of_2_weights", {"conv1": quant}))
+    other = replace(quantized, result=replace(search, condensed=condensed))
+    assert places.of_work(other, "conv1")["param_bits"] == 500 * 4 + 20 * 32
+    # A layer that the search has left alone.
+    assert places.of_work(other, "conv2")["param_bits"] == 25_050 * 32
 
 
 def test_histograms_have_all_numbers_of_calibration(data: dict[str, Any]) -> None:
