@@ -55,7 +55,12 @@ def add_data(parser: argparse.ArgumentParser, *, calibration: bool) -> None:
         metavar="PIXELS",
         help="resize picture files to this height, as OpenCV does (as in the prototxt)",
     )
-    group.add_argument("--resize_width", type=positive, metavar="PIXELS", help="and to this width; both or neither (as in the prototxt)")
+    group.add_argument(
+        "--resize_width",
+        type=positive,
+        metavar="PIXELS",
+        help="to this width; with the one before (as in the prototxt)",
+    )
     group.add_argument(
         "--crop_size",
         type=positive,

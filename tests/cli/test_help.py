@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 
-from ristretto.cli.arguments import normalise
-from ristretto.cli.commands import COMMANDS, build_parser
+from ristretto.cli.commands import COMMANDS
 from ristretto.cli.help import EXIT_CODES, PAGES, WIDEST, Command, broken, examples, prose
 from ristretto.cli.main import main
+from tests.cli_examples import parse, parser_of
 
 EVERY = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.NAME)
 DEFAULT = re.compile(r"\([^()]+\)")
@@ -20,34 +18,6 @@ DEFAULT = re.compile(r"\([^()]+\)")
 ASKED_FOR = {"--json", "--plot", "--data", "--keep", "--gpu", "--distill"}
 """Options that do nothing when they are left out, besides those that name a file or a folder."""
 FILES = {"PROTOTXT", "CAFFEMODEL", "SOLVERSTATE", "TOML", "FILE", "DIR", "PATH", "ADDRESS", "IN", "OUT"}
-
-
-def parser_of(command: Command) -> argparse.ArgumentParser:
-    (commands,) = (a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction))
-    parser = commands.choices[command.NAME]
-    assert isinstance(parser, argparse.ArgumentParser)
-    return parser
-
-
-def parse(example: str) -> str:
-    """Have an example parsed, with what it leaves out as in `...` filled in; give the command's name."""
-    words = shlex.split(example, comments=True)
-    while "=" in words[0]:
-        words = words[1:]
-    words = words[: words.index(">")] if ">" in words else words
-    assert words[0] == "ristretto", example
-    (command,) = (command for command in COMMANDS if words[1] == command.NAME)
-    parser = parser_of(command)
-    if "..." in words:
-        required = [a for a in parser._actions if a.required and a.option_strings]
-        left_out = [a for a in required if not {*a.option_strings} & {*words}]
-        place = words.index("...")
-        words[place : place + 1] = [word for a in left_out for word in (a.option_strings[0], "x")]
-    try:
-        parser.parse_args(normalise(words[2:]))
-    except SystemExit:
-        raise AssertionError(f"refused: {example}") from None
-    return command.NAME
 
 
 @EVERY

@@ -11,6 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.report import chromium
 
 ELSEWHERE = re.compile(r'<(?:script|img|iframe|source)[^>]* src="?(?:https?:)?//|<link[^>]* href="?(?:https?:)?//')
 """What a browser fetches when it shows a page."""
@@ -68,6 +72,18 @@ def test_the_search_knows_the_words(site: Path) -> None:
     # A page from the disk may not read JSON: the same index as a script.
     assert (site / "search" / "search_index.js").read_text("utf-8").startswith("var __index = {")
     assert "assets/iframe-worker.js" in (site / "index.html").read_text("utf-8")
+
+
+def test_a_reader_without_a_network_finds_a_word(site: Path) -> None:
+    with chromium.running() as chrome:
+        chromium.screen(chrome, 1280)
+        chromium.opened(chrome, site / "index.html")
+        chrome.find_element(By.CSS_SELECTOR, ".md-search__input").send_keys("minifloat")
+        found = WebDriverWait(chrome, 20).until(lambda it: it.find_elements(By.CSS_SELECTOR, ".md-search-result__link"))
+        pages = {link.get_attribute("href").partition("?")[0] for link in found}
+        assert (site / "number-formats.html").as_uri() in pages
+        assert {url.partition(":")[0] for url in chromium.fetched(chrome)} <= {"file", "about", "blob"}
+        assert chromium.complaints(chrome) == []
 
 
 @pytest.mark.parametrize(
