@@ -53,7 +53,7 @@ def generate(manifest: Plain, arrays: Mapping[str, Array], *, prefix: str = "net
     words = any(blob.storage == WORDS for blob in memory.blobs.values()) or any(call.words for call in calls)
     powers = any(call.raises for call in calls)
     context = {
-        "net": manifest["net"],
+        "net": manifest["net"] or prefix,
         "prefix": prefix,
         "made": " Made by ristretto; see README.md.",
         "half_even": half_even,
@@ -67,8 +67,7 @@ def generate(manifest: Plain, arrays: Mapping[str, Array], *, prefix: str = "net
         "as_it_is": any(AS_IT_IS in line for call in calls for line in call.calls),
         "inputs": [_end(each, memory, prefix, "in") for each in operations if each["kind"] == "input"],
         "outputs": [_end(each, memory, prefix, "out") for each in operations if each["kind"] == "output"],
-        "operations": operations,
-        "rounding": manifest["rounding"],
+        "divides": any("divisor" in blob.value["numbers"] for blob in memory.blobs.values()),
         "power": numbers_of_powers(),
     }
     files = ALWAYS + (WHERE_WORDS if words else ()) + (WHERE_POWERS if powers else ())
@@ -87,7 +86,14 @@ def _render(template: str, context: Mapping[str, Any]) -> bytes:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"comment": comment, "text": in_c_string, "in_c": arrays_in_c, "in_hex": hexadecimal}
+    environment.filters |= {
+        "comment": comment,
+        "cell": lambda words: comment(words).replace("|", "/"),
+        "text": in_c_string,
+        "in_c": arrays_in_c,
+        "in_hex": hexadecimal,
+        "described": described,
+    }
     return environment.get_template(template).render(context).encode()
 
 
