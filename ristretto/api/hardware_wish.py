@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ristretto.calibrate import CalibrationStats
 from ristretto.errors import HardwareError, SearchError
 from ristretto.formats import Arithmetic, FixedPoint
-from ristretto.hardware.datapath import trace
 from ristretto.hardware.obstacle import refuse_obstacles
+from ristretto.hardware.tracer import trace
 from ristretto.net import LayerQuant, Net, QuantSpec, Shape
 from ristretto.passes import QuantizeLayers
 from ristretto.search import Preset, TrimmingMode

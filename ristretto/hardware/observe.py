@@ -16,8 +16,9 @@ from ristretto.execute.simulate import SimulateExecutor
 from ristretto.execute.values import State
 from ristretto.formats import EXACT, Arithmetic, FixedPoint
 from ristretto.formats.base import whole
-from ristretto.hardware.datapath import EXACT_TOTAL, Datapath, trace
+from ristretto.hardware.datapath import Datapath
 from ristretto.hardware.mac import MacPath
+from ristretto.hardware.tracer import EXACT_TOTAL, trace
 from ristretto.net import Net, Shape
 from ristretto.net.op import Array
 
