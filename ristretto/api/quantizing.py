@@ -154,7 +154,8 @@ def quantize(
         What chooses among formats of one width: one of ``ristretto.search.criteria.FORMATS_BY``. "auto" is the
         preset's own way; the original one has no other.
     bits : mapping of Part to int, or None
-        The width of each part, bits, taken without a search; parts that the net lacks do not count.
+        The width of each part, bits, taken without a search; parts that the net lacks do not count. Without a width,
+        a part gets words of 32 bits, which the fork has for float.
     score_blob : str or None
         The output blob whose mean is the score; by default the first accuracy in alphabetical order, else the first
         loss.

@@ -16,7 +16,7 @@ from ristretto.search.goal import Goal
 from ristretto.search.kept_formats import KeptFormats
 from ristretto.search.layered import Layered
 from ristretto.search.marks import Marks
-from ristretto.search.mode import Ladder, Quants, TrimmingMode
+from ristretto.search.mode import UNCONDENSED, Ladder, Quants, TrimmingMode
 from ristretto.search.result import ALL_PARTS, LAYERS, Comparison, Score, SearchResult, Trial
 from ristretto.search.scoring import Scorer
 from ristretto.search.shared_grids import Constraint, unconstrained
@@ -282,7 +282,8 @@ def run_search(
     goal : Goal
         What the score must do.
     bits : mapping of Part to int, or None
-        Widths that are taken without a search; those of parts that the net lacks do not count.
+        Widths that are taken without a search; those of parts that the net lacks do not count. Without a width, a
+        part gets the fork's word for float.
     bounds : Bounds or None
         Widths that may be tried; by default all that the mode tries.
     by_layer : callable or None
@@ -302,8 +303,9 @@ def run_search(
     trials = Trials(net, preset, mode, stats, scorer, goal, refine, report, kept, bounds or Bounds(), constrain)
     layered = None
     if bits is not None:
-        mode.check(bits)
-        final = trials.together({part: bits[part] for part in trials.parts if part in bits})
+        given = {part: bits.get(part, UNCONDENSED) for part in trials.parts}
+        mode.check(given)
+        final = trials.together(given)
     elif by_layer is not None:
         final, layered = by_layer(trials)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -257,3 +258,14 @@ def test_a_progress_bar_shows_on_a_terminal(lenet: dict[str, str], tmp_path: Pat
     assert process.returncode == 0
     assert b"scoring" in shown
     assert b"/40" in shown
+
+
+@pytest.mark.parametrize(("bits", "widths"), [("4/-/8", (8, 8, 32)), ("8/8/-", (32, 32, 8))])
+def test_a_part_that_is_left_in_float_gets_the_forks_word_for_it(
+    lenet: dict[str, str], tmp_path: Path, bits: str, widths: tuple[int, int, int]
+) -> None:
+    out = tmp_path / "q.prototxt"
+    done = run("quantize", *files(lenet), "--bits", bits, "--iterations", "2", "--model_quantized", out)
+    assert done.returncode == 0, done.stderr
+    fields = dict(re.findall(r"(bw_\w+): (\d+)", out.read_text("utf-8").split('name: "ip1"')[1]))
+    assert (fields["bw_layer_in"], fields["bw_layer_out"], fields["bw_params"]) == tuple(map(str, widths))
