@@ -46,13 +46,13 @@ def test_totals_are_rounded_once(tmp_path: Path) -> None:
     biases = [0.0, TINY, -TINY, 0.25 + NEAR, 0.25 - NEAR, 1.0, -0.375, 1e9, -1e9, float("inf")]
     exact = [Fraction(min(max(float(np.float32(bias)), -1e30), 1e30)) for bias in biases]
     for arithmetic in (EXACT, HALF_EVEN):
-        for fl in (-1, 1, 3, 7, 12):
+        for fl in (-1, 1, 3, 12):
             out, weights = FixedPoint(6, fl), np.full((len(biases), 1), -0.25)
             jobs.append(job(weights, biases, x, arithmetic, F8, PowerOfTwo(-4, 2), out))
             sums = [-Fraction(number) / 4 for number in x[:, 0].tolist()]
             owed.append([[float(rounded(total + bias, out, arithmetic)) for bias in exact] for total in sums])
     for arithmetic in (EXACT, HALF_EVEN):
-        for fl_in in (-3, 0, 4):
+        for fl_in in (-3, 4):
             fmt, params, out = FixedPoint(8, fl_in), FixedPoint(8, 3), FixedPoint(8, 0)
             jobs.append(job(np.array([[0.5], [-0.25]]), [0.375, -3.0], 16 * x, arithmetic, fmt, params, out))
             given = [rounded(Fraction(16 * v), fmt, arithmetic) for v in x[:, 0].tolist()]

@@ -16,6 +16,8 @@ EXACT_IN_FLOAT32 = 1 << 24
 LONGEST_SHIFT, LONGEST_LEFT = 62, 30
 """Bits; a longer shift to the right only gives zero, one to the left only saturates."""
 INT32 = 1 << 31
+ABOUT_ONE = 1.001
+"""More than what rounding adds to a sum of positive numbers, to their product or to a power."""
 
 
 def fits(grid: Grid) -> bool:

@@ -10,8 +10,9 @@ from ristretto.errors import in_layer
 from ristretto.export.base import Subject
 from ristretto.export.program.build import build
 from ristretto.export.program.graph import Copy, Function, Graph, Load, Multiply, Node, Pick, Value
+from ristretto.export.program.made import Results
 from ristretto.export.program.numbers import Finish, Numbers, Words, finished, largest_of, word_of
-from ristretto.export.program.results import Results, first_trim, results_of
+from ristretto.export.program.results import first_trim, results_of
 from ristretto.export.stems import stems
 from ristretto.formats import Arithmetic
 from ristretto.hardware.grid import Grid

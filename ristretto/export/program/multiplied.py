@@ -1,0 +1,68 @@
+"""Sums of products: on the accumulator's grid, the bias within."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ristretto.errors import ModelError
+from ristretto.export.program.biases import Bias, bias_of
+from ristretto.export.program.graph import Multiply, Value
+from ristretto.export.program.made import Results, shortest
+from ristretto.formats import Arithmetic, FixedPoint
+from ristretto.hardware.grid import Grid, bits_for
+from ristretto.hardware.mac import MacPath, describe_mac
+
+LONGEST_TOTAL = 53
+"""Bits of the longest sums that the executors add up exactly."""
+LONGEST_SHIFTED = 61
+"""Bits of the longest sums that 64 bits hold with room for rounding."""
+
+
+def multiplied(work: Multiply, inputs: Sequence[Value], trim: FixedPoint | None, arithmetic: Arithmetic) -> Results:
+    """Give a layer's totals."""
+    (value,) = inputs
+    assert isinstance(value.numbers, Grid)
+    layer, codes = work.layer, work.codes
+    bare = describe_mac(layer, work.walk, replace(codes, bias=np.zeros(1)), value.numbers)
+    assert bare, "zeros lie on every grid"
+    bias = bias_of(codes, bare)
+    total = Grid(bare.fl + bias.lift, *_total(bare, bias))
+    most = 1 << (LONGEST_TOTAL if not codes.has_real_bias else LONGEST_SHIFTED)
+    if bare.accumulator.largest >= 1 << LONGEST_TOTAL or total.largest >= most:
+        raise ModelError(
+            f"its sums may take {bits_for(total.low, total.high)} bits, which float64 rounds",
+            hint="use narrower formats",
+        )
+    weights, powers = bare.rows, bare.shifts_only
+    if powers:
+        # The exponent above the least, with one added so that it has a sign.
+        weights = np.array([int(w).bit_length() if w > 0 else -int(-w).bit_length() for w in weights.flat], np.int8)
+    settings = {
+        "geometry": {
+            "groups": work.walk.groups,
+            **{name: list(getattr(work.walk, name)) for name in GEOMETRY},
+        },
+        "weights": {
+            "array": "weights", "format": bare.params.describe(), "fl": bare.weight_fl, "powers_of_two": powers,
+        },
+        "sum": {"fl": bare.fl, "low": bare.low, "high": bare.high},
+        # Where there is more to lift than 64 bits hold, all sums are zero.
+        "lift": min(bias.lift, LONGEST_LIFT),
+        "total": {"fl": total.fl, "low": total.low, "high": total.high},
+    }  # fmt: skip
+    arrays = {"weights": shortest(np.asarray(weights).reshape(bare.rows.shape))}
+    if bias.codes is not None:
+        arrays["bias"] = shortest(np.array(bias.codes, np.int64))
+    return Results(total, settings, arrays, path=bare)
+
+
+LONGEST_LIFT = 62
+GEOMETRY = ("in_shape", "out_shape", "kernel", "stride", "pad", "dilation", "spread")
+
+
+def _total(bare: MacPath, bias: Bias) -> tuple[int, int]:
+    codes = bias.codes or (0,)
+    return (bare.low << bias.lift) + min(codes), (bare.high << bias.lift) + max(codes)
