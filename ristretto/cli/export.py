@@ -26,6 +26,7 @@ SUMMARY = "Write a net as files for other tools: integers for hardware, ONNX."
 EXAMPLES = """examples:
   ristretto export --model quantized.prototxt --weights net.caffemodel --format integers words/
   ristretto export --model quantized.prototxt --weights net.caffemodel --format hex --golden 2 words/
+  ristretto export --model quantized.prototxt --weights net.caffemodel --format c-program program/
   ristretto export --model train_val.prototxt --weights net.caffemodel --format onnx-float net.onnx
   ristretto export --model quantized.prototxt --weights net.caffemodel --format qonnx --batch 1 net.onnx
 
