@@ -108,6 +108,12 @@ def test_a_number_saturates_when_its_rounded_code_is_beyond_the_ends(
     assert saturates(x, fmt, arithmetic).tolist() == [not fmt.low_code <= code <= fmt.high_code for code in codes]
 
 
+def test_half_a_step_beyond_the_ends_saturates_unless_it_goes_to_the_even_end() -> None:
+    x = np.array([-4.5, -4.25, 3.25, 3.5])
+    assert saturates(x, FixedPoint(3, 0), EXACT).tolist() == [True, False, False, True]
+    assert saturates(x, FixedPoint(3, 0), HALF_EVEN).tolist() == [False, False, False, True]
+
+
 def test_infinities_saturate() -> None:
     assert saturates(np.array([np.inf, -np.inf, 0.0]), FixedPoint(8, 90), EXACT).tolist() == [True, True, False]
 

@@ -188,6 +188,21 @@ def test_a_name_that_shares_memory_sees_the_trim_too() -> None:
     assert trace(net, {})["x"].bottoms == (Grid(1, -4, 3),)
 
 
+def test_every_shift_beside_those_of_outputs_has_a_line() -> None:
+    coarse = LayerQuant(FixedPoint(8, -2), FixedPoint(8, 3), FixedPoint(8, 6))
+    fine = LayerQuant(FixedPoint(8, 4), FixedPoint(8, 12), FixedPoint(8, 6))
+    net = net_of(
+        FIRST, conv("second", "first", coarse), between(Concat(), "first", "second"), conv("last", "x", fine, 4)
+    )
+    assert needs(trace(net, {})).extra_shifts == (
+        "layer 'second': blob 'first' has fl 4 and is read with fl -2: a shift to the right by 6 bits",
+        "layer 'second': its products need a shift to the left by 2 bits to meet its bias",
+        "layer 'x': its bottoms are aligned, left shifts of 5, 0 bits",
+        "layer 'last': blob 'x' has fl 3 and is read with fl 4: a shift to the left by 1 bit",
+        "layer 'last': its output is finer than its accumulator: a shift to the left by 2 bits",
+    )
+
+
 @pytest.mark.parametrize(
     ("number", "answer"), [(1, True), (0.25, True), (-8, True), (3, False), (0, False), (np.inf, False)]
 )
