@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +34,6 @@ from ristretto.layers import (
 from ristretto.net import Layer, LayerQuant, Net
 from ristretto.net import Phase as NetPhase
 from tests.execute.nets import FUNCTIONS, WIDEST, Builder, formats, whole_quants
-from tests.export import programs
 from tests.export.programs import Program, build, sources, write
 
 Job = tuple[Net, dict[str, np.ndarray], Arithmetic]
@@ -200,6 +198,3 @@ def _link(own: Sequence[Made], inside: Path) -> None:
     build(inside, sorted(path.name for path in inside.glob("*.c")), "-O0")
     for each in own:
         each.program.path.symlink_to(inside / "net")
-
-
-__all__ = ["Made", "coded_nets", "compiled_at_once", "drawn", "programs", "subprocess"]

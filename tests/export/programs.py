@@ -18,8 +18,6 @@ from ristretto.execute.executor import Executor
 from ristretto.execute.values import State
 from ristretto.export.base import Subject
 from ristretto.export.program import generate, operations
-from ristretto.formats import FixedPoint
-from ristretto.hardware.grid import bits_for
 
 Batch = Mapping[str, np.ndarray]
 
@@ -149,8 +147,3 @@ def check(subject: Subject, batch: Batch, program: Program, kind: type[Executor]
     for output, result in zip(program.outputs, results, strict=True):
         want = owed(subject, batch, output, kind)
         np.testing.assert_array_equal(result.reshape(want.shape), want, err_msg=output["name"])
-
-
-def width(numbers: Mapping[str, Any]) -> FixedPoint:
-    """Give the narrowest format that holds a grid."""
-    return FixedPoint(bits_for(numbers["low"], numbers["high"]), numbers["fl"])
