@@ -15,6 +15,7 @@ import pytest
 import ristretto
 from ristretto import api
 from ristretto.api.loading import with_weights
+from ristretto.data.feed import table_of
 from ristretto.model import FinetunedModel, Model, QuantizedModel
 
 BITS = {ristretto.Part.CONV_PARAMS: 4, ristretto.Part.FC_PARAMS: 4, ristretto.Part.ACTIVATIONS: 8}
@@ -212,9 +213,23 @@ def test_arrays_feed_as_the_same_arrays_in_a_file_do(lenet: Model, tmp_path: Pat
     assert ours.found.stats.source == apart.found.stats.source
 
 
+def test_arrays_are_named_by_what_they_hold() -> None:
+    ones, twos = ({"data": np.full((2, 3), value)} for value in (1.0, 2.0))
+    assert table_of(ones).name == table_of({"data": np.ones((2, 3))}).name
+    assert table_of(ones).name != table_of(twos).name
+
+
 def test_arrays_of_different_lengths_are_refused(lenet: Model) -> None:
     with pytest.raises(ristretto.RistrettoError, match="differ in rows: 'data' 3, 'label' 4"):
         lenet.score(data={"data": np.zeros((3, 1, 28, 28)), "label": np.zeros(4)})
+
+
+def test_one_changed_blob_is_enough_to_need_other_weights(quantized: QuantizedModel) -> None:
+    last = quantized.net["ip2"]
+    changed = dataclasses.replace(last, blobs=(last.blobs[0], last.blobs[1].copy()))
+    layers = tuple(changed if layer is last else layer for layer in quantized.net)
+    assert dataclasses.replace(quantized, net=dataclasses.replace(quantized.net, layers=layers)).has_own_weights
+    assert not quantized.has_own_weights
 
 
 def test_changed_weights_are_saved_or_asked_for(lenet: Model, tmp_path: Path) -> None:

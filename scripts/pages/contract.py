@@ -81,4 +81,5 @@ def _says(name: str) -> str:
     text = " ".join((ast.get_docstring(ast.parse(source.read_text("utf-8"))) or "").split("\n\n")[0].split())
     sentence = re.split(r"(?<=[^.])\.(?:\s|$)", text.replace("`", ""))[0]
     said = re.sub(r"^(\w[\w ]*): (?=\w)", lambda m: "" if m[1].lower().startswith(name[:5]) else m[0], sentence)
-    return said[:1].upper() + said[1:]
+    # What begins with a word of the shell's stays as it is.
+    return said if text.startswith("`") else said[:1].upper() + said[1:]
