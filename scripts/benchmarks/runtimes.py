@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import onnx
 from bits import NETS
 from page import fill_block, shared_models
 
@@ -15,10 +14,11 @@ from ristretto.api.feeding import open_test
 from ristretto.api.watch import Silent
 from ristretto.cli.arguments import part_widths
 from ristretto.export import Subject
-from ristretto.export.onnx.agreement import Comparison, Runner, compare, in_onnxruntime
+from ristretto.export.onnx.agreement import Comparison, compare
 from ristretto.export.onnx.exporter import OnnxExporter
 from ristretto.export.onnx.qdq_model import QdqOnnx
 from ristretto.export.onnx.qonnx_model import Qonnx
+from ristretto.export.onnx.runners import Runner, in_onnxruntime, in_qonnx
 from ristretto.formats import EXACT, HALF_EVEN, Arithmetic
 from ristretto.net import Net
 from ristretto.net.op import Array
@@ -39,21 +39,10 @@ ROWS = (
 """A net, how it is trimmed, its widths, and how many pictures are compared."""
 
 
-def in_qonnx(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> Sequence[Array]:
-    """Run a model node by node in `qonnx`."""
-    from qonnx.core.modelwrapper import ModelWrapper
-    from qonnx.core.onnx_exec import execute_onnx
-    from qonnx.transformation.infer_shapes import InferShapes
-
-    wrapped = ModelWrapper(model).transform(InferShapes())
-    values = execute_onnx(wrapped, dict(feeds))
-    return [values[value.name] for value in wrapped.graph.output]
-
-
 RUNTIMES: tuple[tuple[str, type[OnnxExporter], Runner, Arithmetic], ...] = (
     ("onnxruntime", QdqOnnx, in_onnxruntime(optimized=True), EXACT),
     ("onnxruntime, `--round_halves even`", QdqOnnx, in_onnxruntime(optimized=True), HALF_EVEN),
-    ("qonnx", Qonnx, in_qonnx, EXACT),
+    ("qonnx", Qonnx, in_qonnx(), EXACT),
 )
 
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
-from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.core.onnx_exec import execute_onnx
-from qonnx.transformation.infer_shapes import InferShapes
 
 from ristretto.caffe.reader import load_weights, model_of, read_model
 from ristretto.execute import FloatExecutor
 from ristretto.export import EXPORTERS, Subject
-from ristretto.export.onnx.agreement import Comparison, Runner, compare
+from ristretto.export.onnx.agreement import Comparison, compare
 from ristretto.export.onnx.exporter import OnnxExporter
 from ristretto.export.onnx.model import Written
+from ristretto.export.onnx.runners import Runner, in_qonnx
 from ristretto.formats import EXACT, Arithmetic, FixedPoint, Format, MiniFloat, PowerOfTwo
 from ristretto.net import LayerQuant, Net, Part, Phase
 
@@ -92,6 +90,7 @@ def in_formats(net: Net, params: Format, activations: Format | None = None) -> N
     return replace(net, layers=tuple(layers))
 
 
+QONNX = in_qonnx()
 MINI = MiniFloat(4, 3)
 POWERS = PowerOfTwo(-8, -1)
 
@@ -121,13 +120,6 @@ def run(model: onnx.ModelProto, feeds: Batch) -> list[np.ndarray]:
     """Run a model in onnxruntime as a user does."""
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return list(session.run(None, dict(feeds)))
-
-
-def in_qonnx(model: onnx.ModelProto, feeds: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
-    """Run a model node by node in `qonnx`."""
-    wrapped = ModelWrapper(model).transform(InferShapes())
-    values = execute_onnx(wrapped, dict(feeds))
-    return [values[value.name] for value in wrapped.graph.output]
 
 
 def compared(kind: str, net: Net, batch: Batch, runner: Runner, arithmetic: Arithmetic = EXACT) -> Comparison:

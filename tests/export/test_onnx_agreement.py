@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
@@ -9,9 +10,10 @@ import numpy as np
 import onnx
 import pytest
 
-from ristretto.errors import ModelError
+from ristretto.errors import ModelError, RistrettoError
 from ristretto.export import Subject
-from ristretto.export.onnx.agreement import Agreement, compare, in_onnxruntime
+from ristretto.export.onnx.agreement import Agreement, compare
+from ristretto.export.onnx.runners import in_onnxruntime, in_qonnx
 from ristretto.formats import FixedPoint
 from ristretto.net import LayerQuant, Net
 from tests.export.onnx_nets import compared, exporter, in_formats, lenet, net_of
@@ -150,3 +152,10 @@ def test_layers_get_our_numbers_and_not_those_before() -> None:
     assert places["ip", "layer_out"].unexplained > 100
     assert places["two", "layer_in"].unexplained == places["two", "layer_out"].unexplained == 0
     assert isinstance(net["two"].quant, LayerQuant)
+
+
+def test_without_qonnx_the_hint_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "qonnx.core.modelwrapper", None)
+    with pytest.raises(RistrettoError, match="qonnx is not installed") as caught:
+        in_qonnx()
+    assert caught.value.hint == "pip install qonnx"

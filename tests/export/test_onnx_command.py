@@ -10,8 +10,8 @@ import onnx
 import pytest
 
 from ristretto.cli.main import main
-from ristretto.export.onnx.agreement import in_onnxruntime
-from tests.export.onnx_nets import LENET, digits, in_qonnx, run
+from ristretto.export.onnx.runners import in_onnxruntime
+from tests.export.onnx_nets import LENET, QONNX, digits, run
 
 FORMATS = "bw_layer_in: 8 fl_layer_in: 7 bw_layer_out: 8 fl_layer_out: 4 bw_params: 4 fl_params: 3"
 
@@ -49,7 +49,7 @@ def test_it_writes_a_model_that_runs(quantized: Path, tmp_path: Path, kind: str,
     assert export(quantized, kind, out, "--batch", "2") == 0
     model = onnx.load(out)
     onnx.checker.check_model(model, full_check=True)
-    (prob,) = in_qonnx(model, digits(2)) if kind == "qonnx" else run(model, digits(2))
+    (prob,) = QONNX(model, digits(2)) if kind == "qonnx" else run(model, digits(2))
     np.testing.assert_allclose(prob.sum(axis=1), 1, rtol=1e-5)
     assert "net.onnx" in capsys.readouterr().out
 
@@ -57,7 +57,7 @@ def test_it_writes_a_model_that_runs(quantized: Path, tmp_path: Path, kind: str,
 def test_halves_go_where_they_are_told(quantized: Path, tmp_path: Path) -> None:
     """Both formats then give the same numbers, and otherwise they do not."""
     x, found = digits(1), {}
-    for kind, runner in (("onnx", in_onnxruntime()), ("qonnx", in_qonnx)):
+    for kind, runner in (("onnx", in_onnxruntime()), ("qonnx", QONNX)):
         for halves in ("away", "even"):
             out = tmp_path / f"{kind}-{halves}.onnx"
             assert export(quantized, kind, out, "--batch", "1", "--round_halves", halves) == 0

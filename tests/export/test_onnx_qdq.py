@@ -14,7 +14,7 @@ from onnx import TensorProto, numpy_helper
 from ristretto.errors import ModelError
 from ristretto.execute import IntegerExecutor
 from ristretto.export import Subject
-from ristretto.export.onnx.agreement import in_onnxruntime
+from ristretto.export.onnx.runners import in_onnxruntime
 from ristretto.formats import HALF_EVEN, FixedPoint, PowerOfTwo
 from ristretto.net import LayerQuant, Net, Scheme
 from tests.execute.nets import nets, whole_quants

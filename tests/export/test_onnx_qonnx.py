@@ -22,13 +22,13 @@ from tests.execute.nets import nets, whole_quants
 from tests.export.onnx_nets import (
     MINI,
     POWERS,
+    QONNX,
     compared,
     condensed,
     digits,
     exporter,
     hold_explained,
     in_formats,
-    in_qonnx,
     lenet,
     net_of,
     written,
@@ -52,7 +52,7 @@ def lenets() -> Mapping[str, Net]:
 @pytest.mark.parametrize("name", ["8/8/8", "5/3/6", "powers of two", "minifloat"])
 def test_qonnx_gives_our_numbers(lenets: Mapping[str, Net], name: str) -> None:
     """Sums of minifloats are rounded in float32, but not as far as a threshold in this net."""
-    comparison = compared("qonnx", lenets[name], digits(1), in_qonnx)
+    comparison = compared("qonnx", lenets[name], digits(1), QONNX)
     assert [(place.off_by_one, place.further) for place in comparison.places] == [(0, 0)] * 8
     (output,) = comparison.outputs
     assert (output.blob, output.numbers, output.differ) == ("ip2", 10, 0)
@@ -60,7 +60,7 @@ def test_qonnx_gives_our_numbers(lenets: Mapping[str, Net], name: str) -> None:
 
 @pytest.mark.parametrize("arithmetic", [EXACT, HALF_EVEN])
 def test_long_words_differ_by_the_rounding_of_sums_alone(lenets: Mapping[str, Net], arithmetic: Arithmetic) -> None:
-    comparison = compared("qonnx", lenets["16/16/16"], digits(1), in_qonnx, arithmetic)
+    comparison = compared("qonnx", lenets["16/16/16"], digits(1), QONNX, arithmetic)
     hold_explained(comparison)
     assert not any(place.ties for place in comparison.places)
     assert not any(place.off_by_one for place in comparison.places if place.place == "layer_in")
@@ -84,7 +84,7 @@ def test_nodes_say_formats(lenets: Mapping[str, Net]) -> None:
 def test_random_nets_differ_by_the_rounding_of_sums_alone(drawn: tuple[Net, dict[str, np.ndarray]]) -> None:
     net, batch = drawn
     if any(layer.quant for layer in net):
-        comparison = compared("qonnx", net, batch, in_qonnx)
+        comparison = compared("qonnx", net, batch, QONNX)
         hold_explained(comparison)
         assert not any(place.ties for place in comparison.places)
 
@@ -94,7 +94,7 @@ def test_random_nets_differ_by_the_rounding_of_sums_alone(drawn: tuple[Net, dict
 def test_random_nets_are_exact_where_sums_are(drawn: tuple[Net, dict[str, np.ndarray]]) -> None:
     net, batch = drawn
     if any(layer.quant for layer in net):
-        comparison = compared("qonnx", net, batch, in_qonnx)
+        comparison = compared("qonnx", net, batch, QONNX)
         assert not any(place.off_by_one or place.further for place in comparison.places)
         assert not any(output.differ for output in comparison.outputs)
 
@@ -120,7 +120,7 @@ def trimmed(fmt: Format, x: np.ndarray, arithmetic: Arithmetic = EXACT) -> np.nd
         [onnx.numpy_helper.from_array(array, name) for node in nodes for name, array in node.constants.items()],
     )
     opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in (("", 17), (DOMAIN, 1))]
-    (y,) = in_qonnx(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), {"x": x})
+    (y,) = QONNX(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), {"x": x})
     return y
 
 

@@ -10,11 +10,11 @@ import pytest
 from ristretto.api.feeding import open_test
 from ristretto.api.watch import Silent
 from ristretto.caffe.reader import load_weights, read_model
-from ristretto.export.onnx.agreement import in_onnxruntime
+from ristretto.export.onnx.runners import in_onnxruntime
 from ristretto.formats import HALF_EVEN
 from ristretto.net import Net
 from ristretto.passes import FoldBatchNorm
-from tests.export.onnx_nets import compared, condensed, hold_explained, in_qonnx
+from tests.export.onnx_nets import QONNX, compared, condensed, hold_explained
 
 NETS = [
     ("squeezenet_v1.0", (8, 8, 8), 1),
@@ -48,7 +48,7 @@ def test_every_layer_is_within_one_code(shared: Path, name: str, widths: tuple[i
         assert len(comparison.places) == 2 * sum(layer.quant is not None for layer in net)
         assert any(place.ties for place in comparison.places)
         assert short or any(place.sums for place in comparison.places)
-    comparison = compared("qonnx", net, batch, in_qonnx)
+    comparison = compared("qonnx", net, batch, QONNX)
     hold_explained(comparison)
     if short:
         assert not any(place.off_by_one for place in comparison.places)

@@ -12,7 +12,7 @@ Every layer is given the same numbers, so that each difference has its cause in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +26,7 @@ from ristretto.export.base import Subject
 from ristretto.export.onnx.exporter import OnnxExporter
 from ristretto.export.onnx.model import Written
 from ristretto.export.onnx.pieces import trim_name
+from ristretto.export.onnx.runners import Runner
 from ristretto.formats import Arithmetic, Format
 from ristretto.net import Layer, Net, Shape
 from ristretto.net.op import Array
@@ -34,9 +35,6 @@ from ristretto.net.quant import LAYER_IN, LAYER_OUT, LayerQuant
 UNIT_ROUNDOFF = 2.0**-24
 EXACT_STEPS = 1 << 24
 """Integers that float32 counts without a gap."""
-
-Runner = Callable[[onnx.ModelProto, Mapping[str, Array]], Sequence[Array]]
-"""Runs a model on its inputs by name, and gives its outputs in order."""
 
 
 @dataclass(frozen=True)
@@ -100,33 +98,6 @@ class Comparison:
 
     places: tuple[Agreement, ...]
     outputs: tuple[OutputAgreement, ...]
-
-
-def in_onnxruntime(*, optimized: bool = False) -> Runner:
-    """Give a runner: onnxruntime on one thread.
-
-    Parameters
-    ----------
-    optimized : bool
-        Whether its optimizer may put integer kernels in the place of a DequantizeLinear, a layer and a QuantizeLinear,
-        as it does when nobody says otherwise; else the model is run as it is written. On x86 processors without VNNI
-        these kernels add pairs of products up in 16 bits, which overflow: it is told to use others there.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    if not optimized:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-
-    def run(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> Sequence[Array]:
-        serialized = model.SerializeToString()
-        session = onnxruntime.InferenceSession(serialized, options, providers=["CPUExecutionProvider"])
-        return list(session.run(None, dict(feeds)))
-
-    return run
 
 
 def compare(exporter: OnnxExporter, subject: Subject, pictures: Mapping[str, Array], runner: Runner) -> Comparison:
