@@ -12,9 +12,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ristretto import api
 from ristretto.api import info
 from tests.jobs.project import LENET, Project
 
@@ -186,6 +188,27 @@ def test_force_makes_what_is_up_to_date_and_gives_the_same_bytes(project: Projec
     job = project.build("--force")
     assert (job["state"], job["reasons"]) == ("built", ["asked for with --force"])
     assert project.files() == before
+
+
+@pytest.mark.parametrize("words", [["build", "--force"], ["check"]])
+def test_flags_on_speed_come_before_the_jobs_own_options(
+    project: Project, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write(f"{project.toml}quantize.threads = 1\n")
+    given = []
+
+    def quantize(*files: str, **keywords: Any) -> api.Quantized:
+        given.append({name: keywords[name] for name in ("threads", "cached", "scheduler")})
+        return real(*files, **{**keywords, "scheduler": None})
+
+    real = api.quantize
+    monkeypatch.setattr(api, "quantize", quantize)
+    assert project.run(*words).code == 0
+    assert project.run(*words, "--threads", 3, "--no_cache", "--scheduler", "local:2").code == 0
+    assert given == [
+        {"threads": 1, "cached": True, "scheduler": None},
+        {"threads": 3, "cached": False, "scheduler": "local:2"},
+    ]
 
 
 def test_it_runs_from_any_folder_with_the_same_bytes(project: Project, built: Project, tmp_path: Path) -> None:

@@ -214,6 +214,12 @@ def test_an_output_behind_a_link_that_leads_outside_is_refused(tmp_path: Path) -
         read(project, GOOD)
 
 
+def test_an_output_within_a_folder_that_is_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "val_lmdb").mkdir()
+    with pytest.raises(JobError, match="would overwrite the input val_lmdb"):
+        read(tmp_path, GOOD.replace("out/net", "val_lmdb/net") + 'data = "val_lmdb"')
+
+
 def test_a_project_behind_a_link_is_none_the_worse(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
@@ -250,7 +256,7 @@ def test_every_option_of_quantize_is_a_key_of_the_job_or_decides_on_its_keywords
         ("bits", "4/-/8", "bits", {Part.CONV_PARAMS: 4, Part.ACTIVATIONS: 8}),
         ("scale", -0.5, "preparation", Preparation(scale=-0.5)),
         ("mean_value", -1, "preparation", Preparation(mean_value=(-1.0,))),
-        ("score", "--odd name", "score_blob", "--odd name"),
+        ("score", "--odd", "score_blob", "--odd"),
         ("no_cache", False, "cached", True),
         ("keep", "conv1=8", "keep", {"conv1": Kept(8, 8)}),
     ],
