@@ -19,6 +19,7 @@ from ristretto.caffe.reader import model_of
 from ristretto.errors import OutputError
 from ristretto.execute import Scores
 from ristretto.export import Exported
+from ristretto.hardware.realisability import Realisability
 from ristretto.net import Net, Phase
 from ristretto.outputs import Outputs
 from ristretto.report import plain, terminal
@@ -169,6 +170,11 @@ class Model:
             watcher=watcher,
         )
         return FinetunedModel(model_of(found.text, self.source.path), found.net, self.files, scores=found.scores)
+
+    @_options_of(api.hardware)
+    def hardware(self, **options: Any) -> Realisability:
+        """Say what a quantized net asks of hardware; the options are those of `ristretto.api.hardware`."""
+        return api.hardware(self.source, self.net, **options)
 
     @_options_of_writing(api.export)
     def export(self, kind: str, out: str | Path, **options: Any) -> Exported:

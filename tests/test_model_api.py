@@ -50,9 +50,10 @@ def options(function: object) -> dict[str, tuple[object, object]]:
         (Model.quantize, api.quantize),
         (Model.sweep, api.sweep),
         (Model.fold, api.fold),
+        (Model.hardware, api.hardware),
         (Model.export, api.export),
     ],
-    ids=["score", "run", "quantize", "sweep", "fold", "export"],
+    ids=["score", "run", "quantize", "sweep", "fold", "hardware", "export"],
 )
 def test_a_method_has_the_options_of_its_verb(method: object, verb: object) -> None:
     assert options(verb)
@@ -170,6 +171,11 @@ def test_run_gives_what_an_executor_gives_picture_by_picture(quantized: Quantize
     alone = np.concatenate([quantized.run(digit[None], executor="simulate")["ip2"] for digit in digits])
     np.testing.assert_array_equal(whole["ip2"], alone)
     assert quantized.run(digits[:0])["ip2"].shape == (0, 10)
+
+
+def test_hardware_sees_the_net_in_memory(quantized: QuantizedModel) -> None:
+    found = quantized.hardware(iterations=1)
+    assert [layer.name for layer in found.layers] == ["conv1", "conv2", "ip1", "ip2"]
 
 
 def test_run_takes_labels_too(lenet: Model, digits: np.ndarray) -> None:
