@@ -13,7 +13,7 @@ from ristretto.errors import ModelError
 from ristretto.export.base import Subject
 from ristretto.export.program import operations
 from ristretto.formats import EXACT, HALF_EVEN, Arithmetic, FixedPoint, Format, MiniFloat, PowerOfTwo
-from ristretto.layers import LRN, BatchNorm, Convolution, InnerProduct, Input, Pooling, ReLU, Slice, Softmax
+from ristretto.layers import LRN, BatchNorm, Convolution, Eltwise, InnerProduct, Input, Pooling, ReLU, Slice, Softmax
 from ristretto.net import Layer, LayerQuant, Net, Op, Phase
 from tests.export.program_nets import Job, compiled_at_once
 from tests.export.programs import check, needs_compiler
@@ -155,6 +155,42 @@ def test_sums_that_float64_rounds_are_refused() -> None:
         operations(Subject(net, {}))
 
 
+def lone(name: str, bottom: str, layer_in: FixedPoint, layer_out: FixedPoint) -> Layer:
+    """Pass one channel on, trimmed."""
+    blobs = (np.ones((1, 1, 1, 1), np.float32), np.zeros(1, np.float32))
+    quant = LayerQuant(layer_in, layer_out, FixedPoint(8, 0))
+    return Layer(name, Convolution(1, (1, 1)), (bottom,), (name,), blobs, quant=quant)
+
+
+@needs_compiler
+def test_what_float32_rounds_before_a_trim_is_rounded_so(tmp_path: Path) -> None:
+    """A sum and a mean that float32 moves onto a tie: rounded once, they would be other codes."""
+    whole, even, fine, wide = FixedPoint(16, 0), FixedPoint(16, -1), FixedPoint(16, 12), FixedPoint(22, 0)
+    pair = np.float32([[16385, 16387, -16385, 3], [-(2.0**-12), 2.0**-12, 2.0**-12, -(2.0**-12)]])
+    x = pair.reshape(2, 1, 1, 1, 4)
+    inputs = [Layer(f"x{i}", Input(((1, 1, 1, 4),)), (), (f"x{i}",)) for i in range(2)]
+    join = Layer("join", Eltwise(), ("a", "b"), ("join",))
+    ends = [lone("a", "x0", whole, whole), lone("b", "x1", fine, fine), join, lone("c", "join", even, even)]
+    added = Net("sum", (*inputs, *ends)).for_phase(Phase.TEST)
+    finer, sums = FixedPoint(24, 2), 7 * wide.high_code - np.arange(400)
+    seven = np.stack([(sums + place) // 7 for place in range(7)], 1).astype(np.float32)
+    data = Layer("data", Input(((1, 1, len(sums), 7),)), (), ("data",))
+    mean = Layer("mean", Pooling("AVE", (1, 7)), ("a",), ("mean",))
+    divided = Net("mean", (data, lone("a", "data", wide, wide), mean, lone("c", "mean", finer, finer)))
+    jobs: list[Job] = [
+        (added, {"x0": x[0], "x1": x[1]}, EXACT),
+        (divided.for_phase(Phase.TEST), {"data": seven.reshape(1, 1, -1, 7)}, EXACT),
+    ]
+    made, _ = compiled_at_once(jobs, tmp_path)
+    assert len(made) == len(jobs)
+    for each in made:
+        check(each.subject, each.batch, each.program)
+    once = np.float64([16384, 16388, -16384, 2])
+    given, means = (each.program(each.batch)[-1] for each in made)
+    assert (given.reshape(-1) != once).any()
+    assert (means.reshape(-1) != np.floor(4 * sums / 7 + 0.5) / 4).any()
+
+
 def test_scores_and_losses_are_left_to_the_reader() -> None:
     net = subject(
         conv("a", "data"),
@@ -180,3 +216,20 @@ def test_a_mean_at_the_end_is_a_sum_and_its_divisor(trimmed: bool, tmp_path: Pat
     assert window["divides"] == trimmed
     assert window["output"]["numbers"].get("divisor") == (None if trimmed else 9)
     check(each.subject, each.batch, each.program)
+
+
+@needs_compiler
+def test_windows_at_the_rim_have_fewer_pixels(tmp_path: Path) -> None:
+    """The last windows reach beyond the padded picture. Means in integers, in float32, and maxima."""
+    rng, jobs = np.random.default_rng(4), []
+    x = rng.normal(0, 3, (3, 2, 4, 4)).astype(np.float32)
+    for method in ("AVE", "MAX"):
+        pool = Layer("pool", Pooling(method, (3, 3), (2, 2), (1, 1)), ("a",), ("pool",))
+        for behind in ([conv("b", "pool")], []):
+            jobs.append((subject(conv("a", "data"), pool, *behind).net, {"data": x}, EXACT))
+    made, _ = compiled_at_once(jobs, tmp_path)
+    for each in made:
+        check(each.subject, each.batch, each.program)
+    windows = [op for each in made for op in each.program.manifest["operations"] if op["kind"] == "window"]
+    assert [op["integer"] for op in windows] == [True, False, True, True]
+    assert windows[0]["counts"] == [3, 3]
