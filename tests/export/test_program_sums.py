@@ -13,7 +13,19 @@ from ristretto.errors import ModelError
 from ristretto.export.base import Subject
 from ristretto.export.program import operations
 from ristretto.formats import EXACT, HALF_EVEN, Arithmetic, FixedPoint, Format, MiniFloat, PowerOfTwo
-from ristretto.layers import LRN, BatchNorm, Convolution, Eltwise, InnerProduct, Input, Pooling, ReLU, Slice, Softmax
+from ristretto.layers import (
+    LRN,
+    BatchNorm,
+    Clip,
+    Convolution,
+    Eltwise,
+    InnerProduct,
+    Input,
+    Pooling,
+    ReLU,
+    Slice,
+    Softmax,
+)
 from ristretto.net import Layer, LayerQuant, Net, Op, Phase
 from tests.export.program_nets import Job, compiled_at_once
 from tests.export.programs import check, needs_compiler
@@ -233,3 +245,20 @@ def test_windows_at_the_rim_have_fewer_pixels(tmp_path: Path) -> None:
     windows = [op for each in made for op in each.program.manifest["operations"] if op["kind"] == "window"]
     assert [op["integer"] for op in windows] == [True, False, True, True]
     assert windows[0]["counts"] == [3, 3]
+
+
+@needs_compiler
+def test_clamps_between_two_codes(tmp_path: Path) -> None:
+    """Left as they are, read on, and trimmed: then both ends are codes."""
+    rng, jobs = np.random.default_rng(6), []
+    x = rng.normal(0, 3, (3, 2, 4, 4)).astype(np.float32)
+    clip = Layer("clip", Clip(-0.7, 0.3), ("a",), ("clip",))
+    pool = Layer("pool", Pooling("MAX", (2, 2)), ("clip",), ("pool",))
+    for behind in ([], [pool], [conv("b", "clip")], [conv("b", "clip"), pool]):
+        jobs.append((subject(conv("a", "data"), clip, *behind).net, {"data": x}, EXACT))
+    made, _ = compiled_at_once(jobs, tmp_path)
+    for each in made:
+        check(each.subject, each.batch, each.program)
+    assert len(made) == len(jobs)
+    real = [any(not op.get("integer", True) for op in each.program.manifest["operations"]) for each in made]
+    assert real == [True, True, False, False]
