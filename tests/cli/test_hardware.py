@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ristretto.api import load
+from ristretto import api
+from ristretto.api import Silent, load
 from ristretto.caffe.reader import read_model
 from ristretto.caffe.schema import message_class
 from ristretto.cli.main import main
+from ristretto.errors import HardwareError
 from ristretto.formats import FixedPoint
 from ristretto.net import Phase
 
@@ -196,20 +199,44 @@ def test_strict_finds_biases_without_a_format_once_formats_are_chosen(
     assert not path.exists()
 
 
+class Stages(Silent):
+    """Notes what is begun."""
+
+    def __init__(self) -> None:
+        self.titles: list[str] = []
+
+    def stage(self, title: str, batches: int) -> AbstractContextManager[Callable[[], None]]:
+        self.titles.append(title)
+        return super().stage(title, batches)
+
+
+def test_layers_that_cannot_do_with_shifts_are_found_before_anything_is_measured(tmp_path: Path) -> None:
+    model, weights = spoilt(tmp_path)[1::2]
+    stages = Stages()
+    with pytest.raises(HardwareError, match="layer 'pool1'"):
+        api.quantize(model, weights, strict_hardware=True, iterations=2, watcher=stages)
+    assert stages.titles == []
+
+
 @pytest.mark.slow
 def test_the_journal_keeps_both_kinds_of_formats_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RISTRETTO_CACHE_DIR", str(tmp_path / "journal"))
-    layers = ["--granularity", "layer", "--min_bits", "6", "--max_bits", "8", "--error_margin", "5"]
 
-    def found(*options: str) -> bytes:
-        path = tmp_path / "q.prototxt"
-        assert main(["quantize", *NET, "--model_quantized", str(path), *SHORT, *layers, *options]) in (0, 3)
-        return path.read_bytes()
+    def found(*, hardware: bool, cached: bool = True) -> tuple[str, list[str]]:
+        stages = Stages()
+        wish: dict[str, Any] = {"granularity": "layer", "min_bits": 6, "max_bits": 8, "error_margin": 5.0}
+        few = {"iterations": 2, "calibration_batches": 1}
+        text = api.quantize(MODEL, WEIGHTS, **wish, **few, hardware=hardware, cached=cached, watcher=stages).text
+        return text, stages.titles
 
-    plain, shared = found(), found("--hardware")
-    assert found() == plain
-    assert found("--hardware") == shared
-    assert found("--hardware", "--no_cache") == shared
+    plain, shared = found(hardware=False), found(hardware=True)
+    # The ranges are the same; what widths do to the outputs is not.
+    assert "measuring sensitivities" in shared[1]
+    assert "measuring ranges" not in shared[1]
+    again = found(hardware=False), found(hardware=True)
+    assert [text for text, _ in again] == [plain[0], shared[0]]
+    assert not any("measuring sensitivities" in titles for _, titles in again)
+    assert found(hardware=True, cached=False)[0] == shared[0]
 
 
 def test_refined_weights_and_centred_scores_fit_too(tmp_path: Path) -> None:

@@ -95,6 +95,15 @@ def test_what_meets_takes_the_length_with_the_least_error() -> None:
     assert found["ip"].layer_out == F(8, 4)
 
 
+def test_what_a_relu_takes_away_need_not_be_covered() -> None:
+    net = small_net()
+    weights, bias = net["conv1"].blobs
+    low = replace(net["conv1"], blobs=(weights, bias - np.array([60, 0, 0], np.float32)))
+    net = replace(net, layers=tuple(low if layer.name == "conv1" else layer for layer in net))
+    spec = spec_of(conv1=LayerQuant(F(8, 5), F(8, 1), F(8, 6)), conv2=LayerQuant(F(8, 5), F(8, 5), F(8, 6)))
+    assert shared(net)(spec).layers["conv1"].layer_out == F(8, 5)
+
+
 def test_a_bias_keeps_an_input_from_steps_larger_than_one_and_only_a_bias_does() -> None:
     coarse = LayerQuant(F(8, -2), F(8, -2), F(8, 6))
     found = shared(small_net())(spec_of(conv1=coarse, conv2=coarse, ip=coarse)).layers
