@@ -16,6 +16,12 @@ FOLDER = "layers/"
 UMBRELLA = "net.h"
 COLUMNS = 16
 """Numbers on a line."""
+LEGEND = """\
+/* Of each layer, as manifest.json explains:
+ *   accumulator = (sum of input * weight) << PRODUCT_SHIFT, plus bias << BIAS_SHIFT
+ *   output = accumulator >> OUT_SHIFT (to the left where it is negative), rounded, held to OUT_MIN .. OUT_MAX */
+
+"""
 LEAST_INT64 = -(1 << 63)
 
 
@@ -31,7 +37,7 @@ class CHeader(WordFiles):
     def write(self, layers: Sequence[WordLayer]) -> Written:
         """Give the headers."""
         files = {f"{FOLDER}{each.stem}.h": _header(each) for each in layers}
-        includes = "".join(f'#include "{FOLDER}{each.stem}.h"\n' for each in layers)
+        includes = LEGEND + "".join(f'#include "{FOLDER}{each.stem}.h"\n' for each in layers)
         places = {
             table.key: (Place(f"{FOLDER}{table.stem}.h", "c", array_name(table)),)
             for each in layers

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ristretto.errors import DataError, ModelError
@@ -37,6 +37,8 @@ def golden(net: Net, x: np.ndarray, **options: Arithmetic) -> tuple[dict[str, np
     st.integers(1, 31),
     st.sampled_from([EXACT, HALF_EVEN]),
 )
+@example([*range(-9, 10)], 1, 0, 8, EXACT)
+@example([*range(-9, 10)], 1, 0, 8, HALF_EVEN)
 def test_rounding_of_many_is_that_of_one(
     totals: list[int], right: int, half: int, bits: int, arithmetic: Arithmetic
 ) -> None:

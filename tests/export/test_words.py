@@ -66,6 +66,11 @@ class Case:
             weights, bias = self.numbers(layer, "weights"), self.numbers(layer, "bias")
             if weights is None:
                 continue
+            sizes, walk = dict(zip(layer["tables"][0]["axes"], weights.shape, strict=True)), layer["walk"]
+            inside = "output" if layer["type"] == "Deconvolution" else "input"
+            channels = {"output": walk["out_shape"][0], "input": walk["in_shape"][0]}
+            channels[inside] //= walk["groups"]
+            assert {axis: sizes[axis] for axis in channels} == channels
             if isinstance(quant.params, FixedPoint):
                 want = [trimmed(fractions(blob), quant.params, self.arithmetic) for blob in blobs]
             else:
