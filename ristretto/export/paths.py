@@ -16,14 +16,14 @@ from ristretto.net import Geometry, Layer
 
 LONGEST_SUM = 63
 """Bits that sums may have where such a bias decides on their grid."""
-LARGEST = float(np.finfo(np.float32).max)
 
 
 def with_real_bias(layer: Layer, walk: Geometry, grid: Grid | None, arithmetic: Arithmetic) -> MacPath | None:
     """Describe a multiply-accumulate layer whose bias has no format.
 
     The bias is on the coarsest grid on which it is exact, and the accumulator on the finer one of that and the
-    products'. Where sums would be longer than `LONGEST_SUM`, the bias is rounded.
+    products'. Where sums would be longer than `LONGEST_SUM`, the bias is rounded. In place of one that is larger than
+    `saturating_bias`, that one stands.
 
     Parameters
     ----------
@@ -55,8 +55,9 @@ def with_real_bias(layer: Layer, walk: Geometry, grid: Grid | None, arithmetic: 
     quant.params.refuse_nan(codes.bias)
     bare = describe_mac(layer, walk, replace(codes, bias=np.zeros(1)), grid)
     assert bare is not None, "zeros lie on every grid"
-    # An infinite one saturates whatever the sum is, and so does the largest number.
-    numbers = [float(b) for b in np.clip(codes.bias, -LARGEST, LARGEST)]
+    # A larger one, infinity above all, does no more; exact, it would leave no bits for the others.
+    largest = saturating_bias(bare)
+    numbers = [float(b) for b in np.clip(codes.bias, -largest, largest)]
     bias_fl = min(exact_fl(numbers), _finest(bare, max(map(abs, numbers))))
     bias = tuple(round(math.ldexp(b, bias_fl)) for b in numbers)
     lift = max(bias_fl - bare.fl, 0)
@@ -64,6 +65,19 @@ def with_real_bias(layer: Layer, walk: Geometry, grid: Grid | None, arithmetic: 
     low = (bare.low << lift) + (min(0, *bias) << shift)
     high = (bare.high << lift) + (max(0, *bias) << shift)
     return replace(bare, bias=bias, bias_fl=bias_fl, lift=lift, low=low, high=high)
+
+
+def saturating_bias(bare: MacPath) -> float:
+    """Give a power of two, real units: a bias of that size or more saturates the output, whatever the sum is.
+
+    Parameters
+    ----------
+    bare : MacPath
+        The layer without its bias.
+    """
+    fmt = bare.layer_out
+    largest = math.ldexp(max(-bare.low, bare.high), -bare.fl) + math.ldexp(1 << fmt.bw, -fmt.fl)
+    return math.ldexp(1.0, math.frexp(largest)[1])
 
 
 def exact_fl(numbers: Sequence[float]) -> int:

@@ -13,7 +13,7 @@ from ristretto.export.paths import exact_fl, with_real_bias
 from ristretto.export.stems import stems
 from ristretto.export.table import TWOS_COMPLEMENT, WIDEST_WORD, Table
 from ristretto.formats import EXACT, HALF_EVEN, Arithmetic, FixedPoint, Format
-from ristretto.hardware import MacPath, trace
+from ristretto.hardware import MacPath, Stage, trace
 from ristretto.hardware.grid import bits_for
 from ristretto.net import Geometry, Layer, LayerQuant, Shape
 from ristretto.net.quant import PLACES
@@ -115,7 +115,7 @@ def words_of(subject: Subject) -> Words:
         stage = datapath[layer.name]
         walk = layer.op.geometry(stage.shapes[0])
         with in_layer(layer.name, "its weights"):
-            path = stage.mac or (with_real_bias(layer, walk, stage.bottoms[0], arithmetic) if walk else None)
+            path = stage.mac if walk is None else _path(layer, walk, stage, arithmetic)
             tables = tuple(_tables(layer, names[layer.name], stage.shapes, path, arithmetic)) if walk else ()
         (top, *_) = datapath.shapes[layer.name]
         layers.append(WordLayer(layer, names[layer.name], layer.quant, stage.shapes[0], top, walk, path, tables))
@@ -128,6 +128,16 @@ def _why_not(layer: Layer) -> str:
         return "it is in float"
     wide = [place for place in PLACES if (fmt := getattr(layer.quant, place)) is None or fmt.stands_for_float]
     return f"32 bits, which stand for float, in {', '.join(wide)}" if wide else ""
+
+
+def _path(layer: Layer, walk: Geometry, stage: Stage, arithmetic: Arithmetic) -> MacPath | None:
+    """Give the way of a multiply-accumulate layer's numbers."""
+    assert layer.quant is not None
+    assert layer.quant.params is not None
+    has_format = layer.quant.params.covers_bias
+    if stage.mac and (has_format or stage.mac.accumulator_bits <= WIDEST_WORD):
+        return stage.mac
+    return with_real_bias(layer, walk, stage.bottoms[0], arithmetic)
 
 
 def _tables(

@@ -10,6 +10,7 @@ import numpy as np
 
 from ristretto.errors import ModelError
 from ristretto.execute.compiled.piece import Codes
+from ristretto.export.paths import saturating_bias
 from ristretto.hardware.mac import MacPath
 
 EXACT_BITS = 53
@@ -67,7 +68,7 @@ def _kept(bias: float, fl: int, bare: MacPath) -> int:
     The executors round the sum with its bias to float64. No number changes sides of a tie by that, but it may come to
     lie on one: from as near to it as the bias is to a whole step of the grid on which all sums and ties lie.
     """
-    bound = _saturating(bare)
+    bound = saturating_bias(bare)
     exact = Fraction(min(max(bias, -bound), bound))
     steps = exact * Fraction(2) ** (fl - 1)
     apart = (abs(steps - round(steps)) or 1) * Fraction(2) ** (1 - fl)
@@ -76,10 +77,3 @@ def _kept(bias: float, fl: int, bare: MacPath) -> int:
         raise ModelError(f"its bias {bias:g} is so fine that float64 rounds the sum", hint="set it to zero")
     whole = math.floor(2 * steps)
     return whole | (whole != 2 * steps)
-
-
-def _saturating(bare: MacPath) -> float:
-    """Give a power of two beyond which a bias saturates the output, whatever the sum is."""
-    fmt = bare.layer_out
-    largest = math.ldexp(max(-bare.low, bare.high), -bare.fl) + math.ldexp(1 << fmt.bw, -fmt.fl)
-    return math.ldexp(1.0, math.frexp(largest)[1])
