@@ -18,9 +18,9 @@ from ristretto.data.lmdb_reader import LmdbRecords
 from ristretto.data.picture import planes
 from ristretto.execute import IntegerExecutor
 from ristretto.export.base import Subject
-from ristretto.export.program import generate
+from ristretto.export.program import generate, operations
 from ristretto.formats import FixedPoint
-from ristretto.layers import LRN, Convolution, Input, Pooling
+from ristretto.layers import LRN, Convolution, Input, Pooling, ReLU
 from ristretto.net import Layer, LayerQuant, Net, Phase
 from tests.export.programs import COMPILER, STRICT, Program, build, check, needs_compiler, sources, write
 
@@ -207,6 +207,27 @@ def test_pictures_may_come_from_a_file(made: Path, tmp_path: Path) -> None:
     absent = subprocess.run([made, tmp_path / "absent"], capture_output=True, text=True, check=False)
     assert (absent.returncode, absent.stderr) == (1, f"error: cannot read {tmp_path / 'absent'}\n")
     assert subprocess.run([made, "a", "b"], capture_output=True, check=False).returncode == 2
+
+
+def test_operations_of_one_layer_take_no_other_layers_name() -> None:
+    # What `b` reads is trimmed anew, an operation of its own: the second one of `b` is its sums.
+    quants = {name: LayerQuant(FixedPoint(8, fl), FixedPoint(8, 4), FixedPoint(8, 6)) for name, fl in FLS.items()}
+    blobs = (np.full((2, 2, 1, 1), 0.25, np.float32), np.full(2, 0.5, np.float32))
+    layers = [Layer("data", Input(((1, 2, 3, 3),)), (), ("data",))]
+    for bottom, name in zip(("data", "a", "b"), quants, strict=True):
+        layers.append(Layer(name, Convolution(2, (1, 1)), (bottom,), (name,), blobs, quant=quants[name]))
+    layers.append(Layer("relu", ReLU(), ("a",), ("other",)))
+    made = operations(Subject(Net("names", tuple(layers)).for_phase(Phase.TEST), {"data": (1, 2, 3, 3)}))
+    assert sum(each["kind"] == "multiply" for each in made.listed) == 3
+    names = [each["name"] for each in made.listed]
+    assert len(set(names)) == len(names)
+    listed = [array for each in made.listed for array in each.get("arrays", {}).values()]
+    assert len(listed) == 6
+    assert set(listed) == set(made.arrays)
+    assert len(made.arrays) == 6
+
+
+FLS = {"a": 4, "b": 2, "b_op2": 3}
 
 
 def test_a_net_without_formats_is_refused(repo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from ristretto.errors import in_layer
@@ -64,11 +65,10 @@ def operations(subject: Subject) -> Operations:
     writer = _Writer(graph, names, subject.arithmetic)
     listed: list[Plain] = []
     arrays: dict[str, Array] = {}
-    taken: dict[str, int] = {}
+    taken: set[str] = set()
     for node in graph.nodes:
-        base = stem[_main(node)]
-        taken[base] = taken.get(base, 0) + 1
-        name = base if taken[base] == 1 else f"{base}_op{taken[base]}"
+        name = _free(stem[_main(node)], taken, stem.values())
+        taken.add(name)
         with in_layer(_main(node)):
             entry, constants = writer.entry(node)
         entry["arrays"] = {key: f"{name}.{key}" for key in constants}
@@ -90,6 +90,14 @@ def operations(subject: Subject) -> Operations:
 def _main(node: Node) -> str:
     """Give the layer whose own work a node does."""
     return node.work.layers[-1].name if isinstance(node.work, Function) else node.layers[0]
+
+
+def _free(layer: str, taken: Collection[str], layers: Collection[str]) -> str:
+    """Give an operation a name: its layer's, from the second one on with a number behind it; no other layer's."""
+    if layer not in taken:
+        return layer
+    numbered = (f"{layer}_op{number}" for number in count(2))
+    return next(name for name in numbered if name not in taken and name not in layers)
 
 
 def _names(graph: Graph) -> dict[Value, str]:
