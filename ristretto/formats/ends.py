@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ristretto.formats.base import Format
+from ristretto.formats.base import EXACT, Arithmetic, Format
+from ristretto.formats.fixed_point import FixedPoint
 
 
 def last_step(fmt: Format, end: float, inwards: int) -> float:
@@ -27,21 +28,33 @@ def last_step(fmt: Format, end: float, inwards: int) -> float:
     return abs(end - neighbour) if math.isfinite(neighbour) else 0.0
 
 
-def saturates(fmt: Format, x: NDArray[Any]) -> NDArray[np.bool_]:
+def saturates(fmt: Format, x: NDArray[Any], arithmetic: Arithmetic = EXACT) -> NDArray[np.bool_]:
     """Say which numbers saturate: those that lie half a step or more beyond an end.
 
-    One that lies less far beyond is as near to the end as any number to the one that it is rounded to.
+    One that lies less far beyond is as near to the end as any number to the one that it is rounded to. Where halves go
+    to the even code, one that lies just half a step beyond an even end is rounded to that, and does not saturate.
 
     Parameters
     ----------
     fmt : Format
     x : float array, any shape, real units
+    arithmetic : Arithmetic
+        Where halves go.
 
     Returns
     -------
     bool array, same shape
     """
     wide = x.astype(np.float64)
-    above = (wide > fmt.high) & (wide - fmt.high >= last_step(fmt, fmt.high, -1) / 2)
-    below = (wide < fmt.low) & (fmt.low - wide >= last_step(fmt, fmt.low, 1) / 2)
+    above = _is_far(wide - fmt.high, fmt, fmt.high, -1, arithmetic)
+    below = _is_far(fmt.low - wide, fmt, fmt.low, 1, arithmetic)
     return above | below
+
+
+def _is_far(beyond: NDArray[Any], fmt: Format, end: float, inwards: int, arithmetic: Arithmetic) -> NDArray[np.bool_]:
+    """Say which distances from an end to what lies behind it are more than rounding back reaches."""
+    half = last_step(fmt, end, inwards) / 2
+    # Halves go elsewhere in fixed point only.
+    stays = arithmetic.half_even and isinstance(fmt, FixedPoint) and int(math.ldexp(end, fmt.fl)) % 2 == 0
+    far: NDArray[np.bool_] = (beyond > 0) & ((beyond > half) if stays else (beyond >= half))
+    return far

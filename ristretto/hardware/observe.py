@@ -15,7 +15,7 @@ from ristretto.execute.score import in_order
 from ristretto.execute.simulate import SimulateExecutor
 from ristretto.execute.values import State
 from ristretto.formats import EXACT, Arithmetic, FixedPoint
-from ristretto.formats.base import whole
+from ristretto.formats.ends import saturates
 from ristretto.hardware.datapath import Datapath
 from ristretto.hardware.mac import MacPath
 from ristretto.hardware.tracer import EXACT_TOTAL, trace
@@ -74,22 +74,6 @@ class Observed:
     high: int
 
 
-def saturates(x: Array, fmt: FixedPoint, arithmetic: Arithmetic) -> Array:
-    """Say of each number whether it lies beyond a format's ends once it is rounded.
-
-    Parameters
-    ----------
-    x : float array, real units
-    fmt : FixedPoint
-    arithmetic : Arithmetic
-        Where halves go.
-    """
-    scaled = np.ldexp(x.astype(np.float64), fmt.fl)
-    finite = np.clip(scaled, 2.0 * fmt.low_code - 1, 2.0 * fmt.high_code + 2)
-    near = np.rint(finite) if arithmetic.half_even else whole(np, finite)
-    return np.asarray((near < fmt.low_code) | (near > fmt.high_code))
-
-
 class Tally:
     """Counts the numbers of one place, in any order and from several threads."""
 
@@ -103,7 +87,7 @@ class Tally:
         """Count real numbers; give their codes."""
         codes = self.fmt.encode(x, self.arithmetic)
         self.numbers += x.size
-        self.saturated += int(np.count_nonzero(saturates(x, self.fmt, self.arithmetic)))
+        self.saturated += int(np.count_nonzero(saturates(self.fmt, x, self.arithmetic)))
         self.low, self.high = min(self.low, int(codes.min())), max(self.high, int(codes.max()))
         if self.met is not None:
             self.met[codes.reshape(-1).astype(np.int64) - self.fmt.low_code] = True

@@ -11,10 +11,11 @@ import numpy as np
 
 from ristretto.formats import Arithmetic, FixedPoint, Format, PowerOfTwo
 from ristretto.formats.base import FLOAT_BITS
+from ristretto.formats.ends import saturates
 from ristretto.formats.power_of_two import WIDEST_EXPONENT
 from ristretto.hardware.datapath import Datapath, Stage
 from ristretto.hardware.mac import MacPath
-from ristretto.hardware.observe import MOST_CODES, Observed, Seen, saturates
+from ristretto.hardware.observe import MOST_CODES, Observed, Seen
 from ristretto.hardware.obstacle import Obstacle, refuse_obstacles
 from ristretto.net import LayerQuant, Shape
 from ristretto.net.op import Array
@@ -241,7 +242,7 @@ def trimmed_weights(x: Array, params: Format, arithmetic: Arithmetic) -> Seen | 
     """
     if isinstance(params, FixedPoint):
         codes = params.encode(x, arithmetic)
-        beyond = int(np.count_nonzero(saturates(x, params, arithmetic)))
+        beyond = int(np.count_nonzero(saturates(params, x, arithmetic)))
         used = int(np.unique(codes).size) if params.bw <= MOST_CODES else None
         return Seen(x.size, beyond, int(codes.min()), int(codes.max()), used, 1 << params.bw)
     if isinstance(params, PowerOfTwo):

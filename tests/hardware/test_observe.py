@@ -14,11 +14,10 @@ from ristretto.errors import FormatError, ModelError
 from ristretto.execute import SimulateExecutor
 from ristretto.formats import EXACT, HALF_EVEN, Arithmetic, FixedPoint, PowerOfTwo
 from ristretto.hardware import ObservingExecutor, Realisability, needs, observe
-from ristretto.hardware.observe import saturates
 from ristretto.hardware.realisability import trimmed_weights
 from ristretto.layers import Pooling, ReLU
 from ristretto.net import Layer, LayerQuant, Net
-from tests.execute.nets import formats, nets, other_quants, values
+from tests.execute.nets import nets, other_quants, values
 from tests.hardware.chains import QUANT, SHAPE, conv, net_of, picture
 
 
@@ -91,31 +90,6 @@ def test_observing_changes_no_number_and_stays_within_the_worst_case(
         assert path.low <= seen.low <= seen.high <= path.high
         assert seen.layer_in.low >= path.input.low
         assert seen.layer_in.high <= path.input.high
-
-
-@given(
-    formats(8),
-    st.lists(st.floats(-600, 600, width=32) | st.integers(-40, 40).map(lambda k: k / 2), min_size=1, max_size=9),
-    st.sampled_from((EXACT, HALF_EVEN)),
-)
-def test_a_number_saturates_when_its_rounded_code_is_beyond_the_ends(
-    fmt: FixedPoint, numbers: list[float], arithmetic: Arithmetic
-) -> None:
-    x = np.array(numbers, np.float32)
-    scaled = [Fraction(float(v)) * Fraction(2) ** fmt.fl for v in x]
-    away = [math.floor(abs(v) + Fraction(1, 2)) * (-1 if v < 0 else 1) for v in scaled]
-    codes = [round(v) for v in scaled] if arithmetic.half_even else away
-    assert saturates(x, fmt, arithmetic).tolist() == [not fmt.low_code <= code <= fmt.high_code for code in codes]
-
-
-def test_half_a_step_beyond_the_ends_saturates_unless_it_goes_to_the_even_end() -> None:
-    x = np.array([-4.5, -4.25, 3.25, 3.5])
-    assert saturates(x, FixedPoint(3, 0), EXACT).tolist() == [True, False, False, True]
-    assert saturates(x, FixedPoint(3, 0), HALF_EVEN).tolist() == [False, False, False, True]
-
-
-def test_infinities_saturate() -> None:
-    assert saturates(np.array([np.inf, -np.inf, 0.0]), FixedPoint(8, 90), EXACT).tolist() == [True, True, False]
 
 
 def test_weights_are_counted_exactly() -> None:
