@@ -22,8 +22,8 @@ def with_real_bias(layer: Layer, walk: Geometry, grid: Grid | None, arithmetic: 
     """Describe a multiply-accumulate layer whose bias has no format.
 
     The bias is on the coarsest grid on which it is exact, and the accumulator on the finer one of that and the
-    products'. Where sums would be longer than `LONGEST_SUM`, the bias is rounded. In place of one that is larger than
-    `saturating_bias`, that one stands.
+    products'. Where sums would be longer than `LONGEST_SUM`, `saturating_bias` stands for larger ones; where they still
+    would, the bias is rounded.
 
     Parameters
     ----------
@@ -55,9 +55,11 @@ def with_real_bias(layer: Layer, walk: Geometry, grid: Grid | None, arithmetic: 
     quant.params.refuse_nan(codes.bias)
     bare = describe_mac(layer, walk, replace(codes, bias=np.zeros(1)), grid)
     assert bare is not None, "zeros lie on every grid"
-    # A larger one, infinity above all, does no more; exact, it would leave no bits for the others.
-    largest = saturating_bias(bare)
-    numbers = [float(b) for b in np.clip(codes.bias, -largest, largest)]
+    numbers = codes.bias.tolist()
+    if not _is_short(bare, numbers):
+        # A larger one than this, infinity above all, does no more, and would leave no bits for the others.
+        largest = saturating_bias(bare)
+        numbers = np.clip(codes.bias, -largest, largest).tolist()
     bias_fl = min(exact_fl(numbers), _finest(bare, max(map(abs, numbers))))
     bias = tuple(round(math.ldexp(b, bias_fl)) for b in numbers)
     lift = max(bias_fl - bare.fl, 0)
@@ -93,6 +95,15 @@ def exact_fl(numbers: Sequence[float]) -> int:
         top, bottom = number.as_integer_ratio()
         lengths.append(bottom.bit_length() - (top & -top).bit_length())
     return max(lengths, default=0)
+
+
+def _is_short(bare: MacPath, numbers: Sequence[float]) -> bool:
+    """Whether biases are exact in sums that are short enough."""
+    largest = max(map(abs, numbers))
+    if not math.isfinite(largest):
+        return False
+    reach = max(exact_fl(numbers), bare.fl) + math.frexp(largest)[1]
+    return reach <= LONGEST_SUM - 2 and exact_fl(numbers) <= _finest(bare, largest)
 
 
 def _finest(bare: MacPath, largest: float) -> int:
