@@ -11,15 +11,13 @@ from ristretto.errors import in_layer
 from ristretto.execute.codes import weight_codes
 from ristretto.execute.compiled import Builder, Codes, Piece, ProgramStep
 from ristretto.execute.compiled.graph import WIDEST_CODE
+from ristretto.execute.exact import EXACT_IN_FLOAT64
 from ristretto.execute.executor import Executor, Step
 from ristretto.execute.lower import Lowered, lower
 from ristretto.execute.simulate import QuantizedStep, float_step
 from ristretto.execute.trim_step import TrimInsideStep, TrimStep
 from ristretto.formats import Arithmetic, FixedPoint, Format
 from ristretto.net import Layer
-
-EXACT_BITS = 53
-"""Sums below ``2**EXACT_BITS`` are exact in float64, and so the same here and in the simulating executor."""
 
 
 @dataclass(eq=False)
@@ -126,7 +124,7 @@ class IntegerExecutor(Executor):
             # Python's integers: these may be far too long for 64 bits.
             raised, lift = max(layer_in.fl, 0), max(-layer_in.fl, 0)
             largest = (largest << lift) + (int(np.abs(codes.bias).max(initial=0)) << raised)
-        return None if largest >= 1 << EXACT_BITS else Piece(layer, layer_in, layer_out, codes)
+        return None if largest >= EXACT_IN_FLOAT64 else Piece(layer, layer_in, layer_out, codes)
 
     def _apart(self, lowered: Lowered) -> list[Step]:
         """Give the steps of a layer that no program runs."""

@@ -8,12 +8,11 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ristretto.execute.exact import EXACT_IN_FLOAT64
 from ristretto.formats import Arithmetic
 from ristretto.hardware.mac import MacPath
 from ristretto.net.op import Array
 
-EXACT_SUMS = 1 << 53
-"""Integers up to which float64 adds up exactly, in any order."""
 LONGEST_SHIFT = 62
 """Bits by which int64 is shifted with room for a half beside."""
 
@@ -49,7 +48,7 @@ def _products(path: MacPath, x: Totals, weights: Totals) -> Totals:
     """
     op = path.layer.op
     largest_x, largest_w = (int(np.abs(codes).max(initial=0)) for codes in (x, weights))
-    if largest_x * largest_w * path.walk.terms < EXACT_SUMS:
+    if largest_x * largest_w * path.walk.terms < EXACT_IN_FLOAT64:
         blobs = [weights.astype(np.float64), *(np.zeros(blob.shape) for blob in path.layer.blobs[1:])]
         (sums,) = op.forward([x.astype(np.float64)], blobs)
         return cast(Totals, sums.astype(np.int64))

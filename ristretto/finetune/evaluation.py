@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ristretto.execute import SimulateExecutor
+from ristretto.execute.exact import EXACT_IN_FLOAT64
 from ristretto.execute.executor import Step
 from ristretto.execute.lower import Lowered, trimmed_blobs
 from ristretto.execute.values import State
@@ -19,9 +20,6 @@ from ristretto.finetune.trimming import trimmed
 from ristretto.formats import EXACT, Arithmetic, Format
 from ristretto.net import Layer, LayerQuant, Net, Shape
 from ristretto.net.op import Array
-
-EXACT_SUMS = 2.0**53
-"""Steps of a grid up to which float64 adds up numbers on it without rounding, in any order."""
 
 
 class Evaluation(SimulateExecutor):
@@ -71,7 +69,9 @@ def has_exact_sums(layer: Layer, bottom: Shape) -> bool:
     if walk is None or quant is None or quant.layer_in is None or quant.params is None:
         return False
     formats = (quant.layer_in, quant.params)
-    return all(fmt.on_one_grid for fmt in formats) and math.prod(map(_steps_of, formats)) * walk.terms < EXACT_SUMS
+    if not all(fmt.on_one_grid for fmt in formats):
+        return False
+    return math.prod(map(_steps_of, formats)) * walk.terms < EXACT_IN_FLOAT64
 
 
 def _steps_of(fmt: Format) -> float:

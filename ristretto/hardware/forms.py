@@ -8,14 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ristretto.execute.exact import EXACT_IN_FLOAT32
 from ristretto.hardware.grid import Grid
 from ristretto.hardware.obstacle import Obstacle
 from ristretto.net import Op, Shape
 from ristretto.net.form import Clamp, Form, Join, Pointwise, Response, Same, Stack, Window
 from ristretto.net.op import Array
-
-EXACT_CODE = 1 << 24
-"""Sums of codes up to this one are exact in float32, in which the executors add up what lies between layers."""
 
 TABLE = Obstacle(
     "function",
@@ -135,7 +133,7 @@ def _mean(form: Window, bottom: Grid, shape: Shape) -> Carried | Obstacle:
     """Move the radix point: every sum is divided by a power of two, by the greatest of them on the new grid."""
     counts = divisors(form, shape)
     most = int(counts.max())
-    if bottom.largest * most > EXACT_CODE:
+    if bottom.largest * most > EXACT_IN_FLOAT32:
         return WIDE
     # A clipped window's sum has fewer terms and is divided by less: its mean is on the finer grid, shifted left. Where
     # the padding counts, its zeros do.
@@ -155,9 +153,8 @@ def _join(form: Join, bottoms: Sequence[Grid]) -> Carried | Obstacle:
     if form.operation == "PROD":
         total = bottoms[0]
         for grid in bottoms[1:]:
-            ends = [a * b for a in (total.low, total.high) for b in (grid.low, grid.high)]
-            total = Grid(total.fl + grid.fl, min(ends), max(ends))
-            if total.largest > EXACT_CODE:
+            total = total.times(grid)
+            if total.largest > EXACT_IN_FLOAT32:
                 return WIDE
         return Carried(total)
     terms = [_scaled(grid, factor) for grid, factor in zip(bottoms, form.factors, strict=True)]
@@ -166,7 +163,7 @@ def _join(form: Join, bottoms: Sequence[Grid]) -> Carried | Obstacle:
     for term in terms:
         aligned = term.finer(finest)
         low, high = low + aligned.low, high + aligned.high
-        if max(aligned.largest, -low, high) > EXACT_CODE:
+        if max(aligned.largest, -low, high) > EXACT_IN_FLOAT32:
             return WIDE
     return Carried(Grid(finest, low, high), tuple(finest - term.fl for term in terms))
 

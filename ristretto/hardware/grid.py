@@ -105,6 +105,11 @@ class Grid:
             codes.append(raised if most is None else min(raised, most))
         return Grid(grid.fl, *codes)
 
+    def times(self, other: Grid) -> Grid:
+        """Give the products of its numbers and another's."""
+        ends = [a * b for a in (self.low, self.high) for b in (other.low, other.high)]
+        return Grid(self.fl + other.fl, min(ends), max(ends))
+
     @staticmethod
     def hull(grids: Iterable[Grid]) -> Grid:
         """Give the grid that holds the numbers of several: as fine as the finest, from the least to the greatest."""

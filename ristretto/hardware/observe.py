@@ -9,6 +9,7 @@ from threading import Lock
 import numpy as np
 
 from ristretto.errors import in_layer
+from ristretto.execute.exact import EXACT_IN_FLOAT64
 from ristretto.execute.executor import Step
 from ristretto.execute.lower import Lowered
 from ristretto.execute.score import in_order
@@ -18,7 +19,7 @@ from ristretto.formats import EXACT, Arithmetic, FixedPoint
 from ristretto.formats.ends import saturates
 from ristretto.hardware.datapath import Datapath
 from ristretto.hardware.mac import MacPath
-from ristretto.hardware.tracer import EXACT_TOTAL, trace
+from ristretto.hardware.tracer import trace
 from ristretto.net import Net, Shape
 from ristretto.net.op import Array
 
@@ -169,7 +170,7 @@ class ObservingExecutor(SimulateExecutor):
         """Watch where totals are exact."""
         stage = self.path[lowered.layer.name]
         path = stage.mac or stage.products
-        if path is None or path.accumulator.largest > EXACT_TOTAL:
+        if path is None or path.accumulator.largest > EXACT_IN_FLOAT64:
             yield from super().steps_of(lowered)
             return
         bias = stage.layer.blobs[1].astype(np.float64) if stage.products else None

@@ -9,11 +9,12 @@ import numpy as np
 
 from ristretto.errors import in_layer
 from ristretto.execute.codes import weight_codes
+from ristretto.execute.exact import EXACT_IN_FLOAT32, EXACT_IN_FLOAT64
 from ristretto.execute.executor import check_ready
 from ristretto.execute.lower import Lowered, lower
 from ristretto.formats import EXACT, Arithmetic, FixedPoint, Format
 from ristretto.hardware.datapath import Datapath, Stage, Trim
-from ristretto.hardware.forms import EXACT_CODE, FORMLESS, carried, obstacle_in
+from ristretto.hardware.forms import FORMLESS, carried, obstacle_in
 from ristretto.hardware.grid import Grid
 from ristretto.hardware.mac import describe_mac
 from ristretto.hardware.obstacle import Obstacle
@@ -40,8 +41,6 @@ WIDE_TOTAL = Obstacle(
 WITHOUT_FORMAT = Obstacle(
     "no format", "it mixes integers with numbers that have no format", "let a quantized layer read those first"
 )
-EXACT_TOTAL = 1 << 53
-"""Totals up to this one are exact in the executors."""
 
 
 def trace(net: Net, inputs: Mapping[str, Shape], arithmetic: Arithmetic = EXACT) -> Datapath:
@@ -189,7 +188,7 @@ class _Tracer:
             bare = describe_mac(layer, walk, replace(codes, bias=np.zeros(1)), grid)
             return replace(stage, products=bare, obstacle=REAL_BIAS)
         trim_out = self._trim(layer.tops[0], mac.layer_out, mac.accumulator)
-        wide = mac.accumulator.largest > EXACT_TOTAL
+        wide = mac.accumulator.largest > EXACT_IN_FLOAT64
         return replace(stage, trim_out=trim_out, tops=(trim_out.grid,), mac=mac, obstacle=WIDE_TOTAL if wide else None)
 
     def _worked(self, stage: Stage, *, awaited: bool) -> Stage:
@@ -219,5 +218,5 @@ class _Tracer:
         if stage.obstacle or not (stage.mac or stage.trim_out or stage.trim_in):
             return stage
         grids = [stage.trim_in.grid if stage.trim_in else None, *stage.tops]
-        wide = any(grid is not None and grid.largest > EXACT_CODE for grid in grids)
+        wide = any(grid is not None and grid.largest > EXACT_IN_FLOAT32 for grid in grids)
         return replace(stage, obstacle=WIDE_WORD) if wide else stage

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ristretto.execute import IntegerExecutor
 from ristretto.execute.compiled import ProgramStep, multiplication
-from ristretto.execute.integer import EXACT_BITS
+from ristretto.execute.exact import EXACT_IN_FLOAT64
 from ristretto.formats import EXACT, HALF_EVEN, Arithmetic, FixedPoint, PowerOfTwo
 from ristretto.layers import Clip, Convolution, Deconvolution, InnerProduct, Input, ReLU, ReLU6, Reshape
 from ristretto.net import Layer, LayerQuant, Net, Op, Phase, Shape
@@ -117,7 +117,7 @@ class Job:
         if isinstance(self.params, FixedPoint):
             largest <<= max(-self.layer_in.fl, 0)
             largest += int(np.abs(self.bias.astype(np.int64)).max()) << max(self.layer_in.fl, 0)
-        return largest < 1 << EXACT_BITS
+        return largest < EXACT_IN_FLOAT64
 
     def check(self, threads: int = 1) -> None:
         """Run it on codes."""

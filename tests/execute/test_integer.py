@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ristretto.errors import ModelError
 from ristretto.execute import IntegerExecutor, SimulateExecutor
 from ristretto.execute.compiled import ProgramStep
-from ristretto.execute.integer import EXACT_BITS
+from ristretto.execute.exact import EXACT_IN_FLOAT64
 from ristretto.execute.simulate import QuantizedStep
 from ristretto.execute.trim_step import TrimStep
 from ristretto.formats import EMULATIONS, HALF_EVEN, Arithmetic, FixedPoint, Format, MiniFloat, PowerOfTwo
@@ -290,7 +290,7 @@ def test_sums_are_exact_below_2_to_the_53(weight: int, bias: int, fl_in: int, ex
     )
     assert kinds(net) == ([ProgramStep] if exact else [QuantizedStep])
     total = (weight << 15 << max(-fl_in, 0)) + (abs(bias) << max(fl_in, 0))
-    assert (total < 2**EXACT_BITS) is exact
+    assert (total < EXACT_IN_FLOAT64) is exact
 
 
 def test_beyond_float64_both_round_alike() -> None:

@@ -21,6 +21,7 @@ from onnx import TensorProto, helper
 
 from ristretto.errors import ModelError
 from ristretto.execute import IntegerExecutor
+from ristretto.execute.exact import EXACT_IN_FLOAT32
 from ristretto.execute.lower import trimmed_blobs
 from ristretto.export.base import Subject
 from ristretto.export.onnx.exporter import OnnxExporter
@@ -32,9 +33,7 @@ from ristretto.net import Layer, Net, Shape
 from ristretto.net.op import Array
 from ristretto.net.quant import LAYER_IN, LAYER_OUT, LayerQuant
 
-UNIT_ROUNDOFF = 2.0**-24
-EXACT_STEPS = 1 << 24
-"""Integers that float32 counts without a gap."""
+UNIT_ROUNDOFF = 1 / EXACT_IN_FLOAT32
 
 
 @dataclass(frozen=True)
@@ -206,7 +205,7 @@ def _sums(layer: Layer, quant: LayerQuant, x: Array, arithmetic: Arithmetic) -> 
         # Of the products and, where it is trimmed, the bias. A bias in float lies on no grid.
         step = min(_step(quant.layer_in), 1) * _step(quant.params)
         if quant.params.covers_bias or len(blobs) == 1:
-            reach = np.where(sizes <= EXACT_STEPS * step, 0, reach)
+            reach = np.where(sizes <= EXACT_IN_FLOAT32 * step, 0, reach)
     return exact, reach
 
 

@@ -10,11 +10,9 @@ import numpy as np
 
 from ristretto.errors import ModelError
 from ristretto.execute.compiled.piece import Codes
+from ristretto.execute.exact import EXACT_IN_FLOAT64
 from ristretto.export.paths import saturating_bias
 from ristretto.hardware.mac import MacPath
-
-EXACT_BITS = 53
-"""Bits of the mantissa of float64, in which the executors add such a bias."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def _kept(bias: float, fl: int, bare: MacPath) -> int:
     steps = exact * Fraction(2) ** (fl - 1)
     apart = (abs(steps - round(steps)) or 1) * Fraction(2) ** (1 - fl)
     greatest_tie = Fraction(2) ** (bare.layer_out.bw - bare.layer_out.fl)
-    if apart <= greatest_tie / (1 << EXACT_BITS):
+    if apart <= greatest_tie / EXACT_IN_FLOAT64:
         raise ModelError(f"its bias {bias:g} is so fine that float64 rounds the sum", hint="set it to zero")
     whole = math.floor(2 * steps)
     return whole | (whole != 2 * steps)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ristretto.errors import ModelError, in_layer
 from ristretto.execute.codes import weight_codes
+from ristretto.execute.exact import FLOAT32_BITS
 from ristretto.execute.executor import check_ready
 from ristretto.execute.lower import Lowered, lower
 from ristretto.export.base import Subject
@@ -23,8 +24,6 @@ from ristretto.net.form import Clamp, Pointwise, Same, Stack
 from ristretto.net.op import Array
 from ristretto.passes import SpellOutSharing
 
-WIDEST_WORD = 24
-"""Bits of the longest codes of a blob: float32, in which the executors keep them, holds these exactly."""
 MOST_RESULTS = 1 << 20
 """Entries of the longest table of a function of one number."""
 HINT = "leave it to the end of the net, fold it (`ristretto fold`), or take another layer"
@@ -133,15 +132,18 @@ class _Builder:
         """
         layer, quant = lowered.layer, lowered.layer.quant
         if not lowered.in_full or quant is None or quant.params is None:
-            raise ModelError("it multiplies in float", hint="give input, weights and output formats of up to 24 bits")
+            raise ModelError(
+                "it multiplies in float", hint=f"give input, weights and output formats of up to {FLOAT32_BITS} bits"
+            )
         layer_in, layer_out = quant.layer_in, quant.layer_out
         codes = None if layer.op.trims_inside else weight_codes(layer, quant.params, self.arithmetic)
         walk = layer.op.geometry(bottoms[0])
         if codes is None or not isinstance(layer_in, FixedPoint) or not isinstance(layer_out, FixedPoint) or not walk:
             raise ModelError("minifloat has no integers", hint="condense it with dynamic_fixed_point")
-        if max(layer_in.bw, layer_out.bw) > WIDEST_WORD:
+        # The executors keep activations in float32.
+        if max(layer_in.bw, layer_out.bw) > FLOAT32_BITS:
             raise ModelError(
-                f"activations of {max(layer_in.bw, layer_out.bw)} bits", hint=f"use up to {WIDEST_WORD} bits"
+                f"activations of {max(layer_in.bw, layer_out.bw)} bits", hint=f"use up to {FLOAT32_BITS} bits"
             )
         if math.prod(walk.in_shape) != math.prod(bottoms[0][1:]):
             raise ModelError("it multiplies along some axes of a picture only", hint="use axis: 1")

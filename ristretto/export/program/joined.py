@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ristretto.execute.exact import EXACT_IN_FLOAT32
 from ristretto.export.program.graph import Pick, Value
 from ristretto.export.program.made import Results, met
 from ristretto.export.program.numbers import (
     ABOUT_ONE,
-    EXACT_IN_FLOAT32,
     Words,
     largest_of,
     word_of,
@@ -81,8 +81,7 @@ def _largest_joined(operation: str, inputs: Sequence[Value], factors: Sequence[f
 def _product(grids: Sequence[Grid]) -> tuple[Grid, list[int]] | None:
     total = grids[0]
     for grid in grids[1:]:
-        ends = [a * b for a in (total.low, total.high) for b in (grid.low, grid.high)]
-        total = Grid(total.fl + grid.fl, min(ends), max(ends))
+        total = total.times(grid)
         if total.largest > EXACT_IN_FLOAT32:
             return None
     return total, [1] * len(grids)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ristretto.errors import ModelError
+from ristretto.execute.exact import EXACT_IN_FLOAT64
 from ristretto.export.program.biases import Bias, bias_of
 from ristretto.export.program.graph import Multiply, Value
 from ristretto.export.program.made import Results, shortest
@@ -15,10 +16,8 @@ from ristretto.formats import Arithmetic, FixedPoint
 from ristretto.hardware.grid import Grid, bits_for
 from ristretto.hardware.mac import MacPath, describe_mac
 
-LONGEST_TOTAL = 53
-"""Bits of the longest sums that the executors add up exactly."""
-LONGEST_SHIFTED = 61
-"""Bits of the longest sums that 64 bits hold with room for rounding."""
+LONGEST_SHIFTED = 1 << 61
+"""Sums below this one leave 64 bits room for rounding."""
 
 
 def multiplied(work: Multiply, inputs: Sequence[Value], trim: FixedPoint | None, arithmetic: Arithmetic) -> Results:
@@ -30,8 +29,8 @@ def multiplied(work: Multiply, inputs: Sequence[Value], trim: FixedPoint | None,
     assert bare, "zeros lie on every grid"
     bias = bias_of(codes, bare)
     total = Grid(bare.fl + bias.lift, *_total(bare, bias))
-    most = 1 << (LONGEST_TOTAL if not codes.has_real_bias else LONGEST_SHIFTED)
-    if bare.accumulator.largest >= 1 << LONGEST_TOTAL or total.largest >= most:
+    most = LONGEST_SHIFTED if codes.has_real_bias else EXACT_IN_FLOAT64
+    if bare.accumulator.largest >= EXACT_IN_FLOAT64 or total.largest >= most:
         raise ModelError(
             f"its sums may take {bits_for(total.low, total.high)} bits, which float64 rounds",
             hint="use narrower formats",

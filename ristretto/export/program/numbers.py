@@ -11,8 +11,6 @@ import numpy as np
 from ristretto.formats import Arithmetic, FixedPoint
 from ristretto.hardware.grid import Grid, shifted
 
-EXACT_IN_FLOAT32 = 1 << 24
-"""Integers up to this size, times any power of two, are exact in float32: so are their sums and products."""
 LONGEST_SHIFT, LONGEST_LEFT = 62, 30
 """Bits; a longer shift to the right only gives zero, one to the left only saturates."""
 INT32 = 1 << 31

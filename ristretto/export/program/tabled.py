@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ristretto.errors import ModelError
+from ristretto.execute.exact import EXACT_IN_FLOAT32
 from ristretto.export.paths import exact_fl
 from ristretto.export.program.graph import Function, Value
 from ristretto.export.program.made import Results, shortest
 from ristretto.export.program.numbers import (
     ABOUT_ONE,
-    EXACT_IN_FLOAT32,
     Words,
     largest_of,
     word_of,

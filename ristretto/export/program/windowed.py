@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ristretto.execute.exact import EXACT_IN_FLOAT32
 from ristretto.export.program.graph import Value
 from ristretto.export.program.made import Results
 from ristretto.export.program.numbers import (
-    EXACT_IN_FLOAT32,
     Words,
     largest_of,
 )
@@ -15,9 +15,6 @@ from ristretto.formats import Arithmetic, FixedPoint
 from ristretto.hardware.forms import divisors
 from ristretto.hardware.grid import Grid
 from ristretto.net.form import Window
-
-FLOAT32_BITS = 24
-"""Of a number's mantissa, the leading one included."""
 
 
 def windowed(work: Window, inputs: Sequence[Value], trim: FixedPoint | None, arithmetic: Arithmetic) -> Results:
@@ -52,7 +49,7 @@ def divides_exactly(sums: Grid, most: int, trim: FixedPoint) -> bool:
     """
     right = max(sums.fl - trim.fl, 0)
     greatest_tie = min(1 << (trim.bw - 1), (sums.largest << max(trim.fl - sums.fl, 0) >> right) + 1)
-    return 2 * most * (1 << right) * greatest_tie < 1 << FLOAT32_BITS and trim.fl - sums.fl <= LONGEST_LEFT_OF_MEANS
+    return 2 * most * (1 << right) * greatest_tie < EXACT_IN_FLOAT32 and trim.fl - sums.fl <= LONGEST_LEFT_OF_MEANS
 
 
 LONGEST_LEFT_OF_MEANS = 30
