@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ristretto.export.literals import literal
 from ristretto.export.manifest import Place
 from ristretto.export.table import Table
 from ristretto.export.word_files import WordFiles, Written
@@ -22,7 +23,6 @@ LEGEND = """\
  *   output = accumulator >> OUT_SHIFT (to the left where it is negative), rounded, held to OUT_MIN .. OUT_MAX */
 
 """
-LEAST_INT64 = -(1 << 63)
 
 
 class CHeader(WordFiles):
@@ -88,7 +88,7 @@ def _header(each: WordLayer) -> bytes:
     lines = [f"#define {each.stem.upper()}_{name} {_constant(value)}" for name, value in constants(each).items()]
     for table in each.tables:
         element = f"{table.container.name}_t"
-        numbers = [_number(word, table.bits, signed=table.is_signed) for word in table.words.reshape(-1).tolist()]
+        numbers = [literal(word, table.bits, signed=table.is_signed) for word in table.words.reshape(-1).tolist()]
         rows = [", ".join(numbers[at : at + COLUMNS]) for at in range(0, len(numbers), COLUMNS)]
         lines += ["", f"/* {table.caption} */", f"static const {element} {array_name(table)}[{len(numbers)}] = {{"]
         lines += ["    " + ",\n    ".join(rows), "};"]
@@ -102,14 +102,3 @@ def _guarded(name: str, text: str) -> bytes:
 
 def _constant(value: int) -> str:
     return str(value) if value >= 0 else f"({value})"
-
-
-def _number(word: int, bits: int, *, signed: bool) -> str:
-    """Give a word as a literal; plain ones are long enough for up to 32 bits."""
-    if bits <= 32:
-        return str(word)
-    if not signed:
-        return f"UINT64_C({word})"
-    if word == LEAST_INT64:
-        return f"(-INT64_C({-word - 1}) - 1)"
-    return f"INT64_C({word})"

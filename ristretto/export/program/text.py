@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
+from ristretto.export.literals import literal
 from ristretto.net.op import Array
 
 WIDTH = 112
 """Characters on a line of an array."""
-LEAST_INT64 = -(1 << 63)
 
 
 def comment(words: str) -> str:
@@ -45,8 +43,8 @@ def constant_type(array: Array) -> str:
 
 def arrays_in_c(array: Array) -> str:
     """Give an array's numbers, with commas, in lines."""
-    wide = array.dtype == np.int64
-    words = [_literal(number) if wide else str(number) for number in array.reshape(-1).tolist()]
+    bits = array.dtype.itemsize * 8
+    words = [literal(number, bits) for number in array.reshape(-1).tolist()]
     lines, line = [], ""
     for word in words:
         if len(line) + len(word) + 2 > WIDTH:
@@ -60,7 +58,3 @@ def hexadecimal(words: Array) -> str:
     """Give words of 64 bits, with commas, in lines."""
     literals = [f"UINT64_C(0x{word:016X})" for word in words.tolist()]
     return ",\n    ".join(", ".join(literals[at : at + 4]) for at in range(0, len(literals), 4)) + ","
-
-
-def _literal(number: int) -> str:
-    return f"INT64_C({number})" if number > LEAST_INT64 else f"(-INT64_C({-number - 1}) - 1)"
