@@ -35,6 +35,12 @@ class Lowered:
     in_full: bool = False
 
     @property
+    def first_trim(self) -> Format | None:
+        """What its input blob is trimmed to, in place, before it computes."""
+        quant = self.layer.quant if self.in_full and not self.layer.op.trims_inside else None
+        return quant.layer_in if quant else self.trim_in
+
+    @property
     def touched(self) -> set[str]:
         """The blobs that it reads or makes."""
         return {*self.layer.bottoms, *self.layer.tops}

@@ -116,8 +116,7 @@ def _seen(executor: Executor, batch: Batch, wanted: Mapping[str, object]) -> Ite
         blobs |= {top: np.asarray(batch[top], np.float32) for top in layer.tops}
     for lowered in lower(executor.net, executor.arithmetic):
         layer = lowered.layer
-        quant = layer.quant if lowered.in_full and not layer.op.trims_inside else None
-        if trim := quant.layer_in if quant else lowered.trim_in:
+        if trim := lowered.first_trim:
             blobs[layer.bottoms[0]] = trim.trim(blobs[layer.bottoms[0]], executor.arithmetic)
         reads = [blobs[bottom] for bottom in layer.bottoms]
         if all(f"{layer.name}.top{index}" in executor.keep for index in range(len(layer.tops))):

@@ -10,7 +10,6 @@ from functools import cached_property
 import numpy as np
 
 from ristretto.formats import Arithmetic, FixedPoint, Format, PowerOfTwo
-from ristretto.formats.base import FLOAT_BITS
 from ristretto.formats.ends import saturates
 from ristretto.formats.power_of_two import WIDEST_EXPONENT
 from ristretto.hardware.datapath import Datapath, Stage
@@ -19,6 +18,7 @@ from ristretto.hardware.observe import MOST_CODES, Observed, Seen
 from ristretto.hardware.obstacle import Obstacle, refuse_obstacles
 from ristretto.net import LayerQuant, Shape
 from ristretto.net.op import Array
+from ristretto.net.quant import bits_of, param_bits
 
 EVERY_POWER = PowerOfTwo(-WIDEST_EXPONENT, WIDEST_EXPONENT)
 
@@ -210,7 +210,6 @@ def _layer_needs(datapath: Datapath, stage: Stage, observed: Observed | None) ->
     params = quant.params if quant else None
     weights, *others = layer.blobs
     bias = others[0] if others else None
-    word = bits_of(params)
     covered = params is not None and params.covers_bias
     return LayerNeeds(
         stage,
@@ -219,15 +218,10 @@ def _layer_needs(datapath: Datapath, stage: Stage, observed: Observed | None) ->
         None if params is None or bias is None or not covered else trimmed_weights(bias, params, datapath.arithmetic),
         observed,
         layer.op.macs(stage.shapes),
-        weights.size * word + sum(blob.size * (word if covered else FLOAT_BITS) for blob in others),
+        param_bits([blob.size for blob in layer.blobs], params),
         _numbers(stage.shapes[0]) * bits_of(quant.layer_in if quant else None),
         _numbers(datapath.shapes[layer.name][0]) * bits_of(quant.layer_out if quant else None),
     )
-
-
-def bits_of(fmt: Format | None) -> int:
-    """Give the width of a place's words, bits; those of float32 without a format."""
-    return FLOAT_BITS if fmt is None else fmt.bits
 
 
 def _numbers(shape: Shape) -> int:

@@ -130,8 +130,7 @@ class _Tracer:
             Whether there are integers behind it.
         """
         layer = lowered.layer
-        quant = layer.quant if lowered.in_full and not layer.op.trims_inside else None
-        trim_in = self._trimmed(layer.bottoms[0], quant.layer_in if quant else lowered.trim_in)
+        trim_in = self._trimmed(layer.bottoms[0], lowered.first_trim)
         bottoms = tuple(self.blobs[blob] for blob in layer.bottoms)
         stage = Stage(layer, bottoms, (None,) * len(layer.tops), tuple(shapes), trim_in)
         if lowered.in_full:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from ristretto.formats.base import Arithmetic, Format
+from ristretto.formats.base import FLOAT_BITS, Arithmetic, Format
 
 
 class Scheme(Enum):
@@ -44,6 +44,25 @@ class LayerQuant:
         if self.params is None or self.params.trims_activations(arithmetic):
             return self
         return replace(self, layer_in=None, layer_out=None)
+
+
+def bits_of(fmt: Format | None) -> int:
+    """Give the width of a place's words, bits; those of float32 without a format."""
+    return FLOAT_BITS if fmt is None else fmt.bits
+
+
+def param_bits(sizes: Sequence[int], params: Format | None) -> int:
+    """Give the memory that a layer's weights and biases take, bits.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Of the layer's blobs, numbers: weights, then what stands beside them, which a format may not cover.
+    params : Format or None
+        That of the weights; what has none is float32.
+    """
+    covered = len(sizes) if params is None or params.covers_bias else 1
+    return bits_of(params) * sum(sizes[:covered]) + FLOAT_BITS * sum(sizes[covered:])
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ristretto.formats import Format
 from ristretto.formats.base import FLOAT_BITS
 from ristretto.net import Layer, LayerQuant
 from ristretto.net.op import Array
+from ristretto.net.quant import param_bits
 from ristretto.passes import TrimWeights
 from ristretto.search.cost import ActivationBits
 from ristretto.search.widths import LayerWidths
@@ -126,13 +127,7 @@ def _loss(loss: TrimLoss | None) -> dict[str, Any]:
 
 
 def _param_bits(layer: Layer, quant: LayerQuant | None) -> int:
-    """Give the bits of a layer's weights; biases that their format does not cover are in float."""
-    fmt = None if quant is None else quant.params
-    covered = 0 if fmt is None else len(layer.blobs) if fmt.covers_bias else 1
-    return sum(
-        blob.size * (fmt.bits if fmt is not None and index < covered else FLOAT_BITS)
-        for index, blob in enumerate(layer.blobs)
-    )
+    return param_bits([blob.size for blob in layer.blobs], quant.params if quant else None)
 
 
 def _bits(fmt: Format | None) -> int | None:

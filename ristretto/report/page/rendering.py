@@ -12,6 +12,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from ristretto.formats.base import FLOAT_BITS
+from ristretto.net.quant import bits_of
 from ristretto.report.page import accuracy, drawing, figures, front_chart, histogram, sensitivity, wiring
 from ristretto.report.page.model import CondensedLayer, Findings, Interval, Memory, Result
 from ristretto.report.sweep import SWEPT_PART_NAMES, mode_name
@@ -161,4 +162,4 @@ def _stored(layer: CondensedLayer, key: str) -> int | None:
     """Give the bits that a layer's input or output takes, for one picture."""
     fmt = next(place.fmt for place in layer.places if place.key == key)
     numbers = layer.numbers.get(key)
-    return None if numbers is None else numbers * (FLOAT_BITS if fmt is None else fmt.bits)
+    return None if numbers is None else numbers * bits_of(fmt)
