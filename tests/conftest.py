@@ -28,6 +28,9 @@ def _kernel_cache() -> Path:
     return ROOT / "build" / "numba" / digest.hexdigest()[:16]
 
 
+# Before numpy is imported: its BLAS waits for threads of its own by spinning, and tests run side by side on all cores.
+# A product of matrices took 5 ms in place of 0.1 so.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Before any kernel is imported; the programs that tests start inherit it.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(_kernel_cache()))
 # No journal, but where a test names a folder: else a test may look at what an earlier one has scored.

@@ -26,6 +26,7 @@ SECOND = """
 name = "narrow"
 model_quantized = "out/narrow.prototxt"
 quantize.bits = "4/4/8"
+quantize.error_margin = 5
 """
 
 

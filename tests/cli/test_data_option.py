@@ -107,7 +107,7 @@ def test_the_batch_of_a_deploy_net_is_its_own_by_default(deploy: list[object], d
 
 def test_the_transform_counts(deploy: list[object], digits: dict[str, Path], own: dict[str, Any]) -> None:
     spoilt = figures(*deploy, "--batch_size", 100, "--mean_value=300", "--data", digits["npz"])
-    assert spoilt["accuracy"] < 0.5 < own["accuracy"]
+    assert spoilt["accuracy"] < own["accuracy"] - 0.25
 
 
 def quantize(out: Path, *words: object) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:

@@ -32,8 +32,8 @@ def folder(repo: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def scripts(folder: Path) -> Iterator[SimpleNamespace]:
-    """The modules beside the net, which no package holds; `train` needs torch and is not among them."""
-    names = ("digits", "pack")
+    """The modules beside the net, which no package holds."""
+    names = ("digits", "pack", "training_data")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
         modules: dict[str, ModuleType] = {name: importlib.import_module(name) for name in names}
@@ -91,6 +91,28 @@ def test_deploy_is_the_same_net(folder: Path) -> None:
     ]
     assert deploy.shapes({})["prob"] == ((1, 10),)
     assert deploy.outputs == ("prob",)
+
+
+def test_it_is_trained_as_the_same_net(folder: Path, scripts: SimpleNamespace) -> None:
+    trained, used = (
+        read_model(folder / f"{name}.prototxt").net.for_phase(Phase.TRAIN) for name in ("train", "train_val")
+    )
+    assert [(layer.name, layer.op, layer.bottoms, layer.tops, layer.fillers) for layer in trained.layers[1:]] == [
+        (layer.name, layer.op, layer.bottoms, layer.tops, layer.fillers) for layer in used.layers[1:]
+    ]
+    text = (folder / "train.prototxt").read_text("utf-8")
+    sources = [f"build/lenet/{name}" for name in (scripts.training_data.TRAIN, scripts.training_data.HELD_OUT)]
+    assert re.findall(r'source: "(.+)"', text) == sources
+    assert "models/lenet/train.prototxt" in (folder / "solver.prototxt").read_text("utf-8")
+
+
+def test_digits_to_train_on_get_a_rim(scripts: SimpleNamespace, tmp_path: Path) -> None:
+    module = scripts.training_data
+    pictures = np.arange(1, 13, dtype=np.uint8).reshape(2, 2, 3)
+    module.write(tmp_path / "lmdb", module.with_rim(pictures), np.array([7, 3]))
+    found, labels = scripts.digits.read_digits(tmp_path / "lmdb")
+    assert labels.tolist() == [7, 3]
+    assert found[0].tolist() == [[0, 0, 0, 0, 0], [0, 1, 2, 3, 0], [0, 4, 5, 6, 0], [0, 0, 0, 0, 0]]
 
 
 def test_weights_fit_both_prototxts(folder: Path) -> None:
