@@ -16,6 +16,9 @@ OPTION = "-"
 WIDEST = 32
 """Bits of the longest word."""
 
+Group = argparse._ActionsContainer
+"""What options are added to: a parser, or a group of one."""
+
 
 def normalise(argv: Sequence[str]) -> list[str]:
     """Spell every long flag as ``--with_underscores``.
@@ -124,11 +127,7 @@ def add_choosing(parser: argparse.ArgumentParser) -> None:
     choosing.add_argument(
         "--score", metavar="BLOB", help="the output blob that is the score (the first accuracy, else the first loss)"
     )
-    choosing.add_argument(
-        "--no_cache",
-        action="store_true",
-        help="neither take finished trials from the journal of earlier runs nor keep any; changes no result",
-    )
+    add_no_cache(choosing)
 
 
 def add_running(parser: argparse.ArgumentParser, *, iterations: int) -> None:
@@ -137,16 +136,9 @@ def add_running(parser: argparse.ArgumentParser, *, iterations: int) -> None:
     running.add_argument(
         "--iterations", type=positive, default=iterations, metavar="N", help="TEST batches for each score (%(default)s)"
     )
-    running.add_argument(
-        "--threads", type=positive, metavar="N", help="batches run side by side (one for each core); changes no result"
-    )
+    add_threads(running)
     halves = running.add_mutually_exclusive_group()
-    halves.add_argument(
-        "--round_halves",
-        choices=["away", "even"],
-        default="away",
-        help="where numbers half-way between two codes go: away from zero, or to the even code (%(default)s)",
-    )
+    add_round_halves(halves)
     halves.add_argument(
         "--emulate",
         choices=list(EMULATIONS),
@@ -155,11 +147,50 @@ def add_running(parser: argparse.ArgumentParser, *, iterations: int) -> None:
     running.add_argument("--gpu", metavar="ID", help="accepted for the original's sake; everything runs on the CPU")
 
 
+def add_threads(group: Group) -> None:
+    """Add ``--threads``, where these share batches."""
+    group.add_argument(
+        "--threads", type=positive, metavar="N", help="batches run side by side (one for each core); changes no result"
+    )
+
+
+def add_scheduler(group: Group) -> None:
+    """Add ``--scheduler``."""
+    group.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="score nets on the Dask workers of this scheduler, tcp://host:port, or local:N for N processes here; "
+        "changes no result",
+    )
+
+
+def add_no_cache(group: Group) -> None:
+    """Add ``--no_cache``."""
+    group.add_argument(
+        "--no_cache",
+        action="store_true",
+        help="neither take finished trials from the journal of earlier runs nor keep any; changes no result",
+    )
+
+
+def add_round_halves(group: Group) -> None:
+    """Add ``--round_halves``."""
+    group.add_argument(
+        "--round_halves",
+        choices=["away", "even"],
+        default="away",
+        help="where numbers half-way between two codes go: away from zero, or to the even code (%(default)s)",
+    )
+
+
+def chosen_halves(arguments: argparse.Namespace) -> Arithmetic:
+    """Give the arithmetic that ``--round_halves`` asks for."""
+    return HALF_EVEN if arguments.round_halves == "even" else EXACT
+
+
 def chosen_arithmetic(arguments: argparse.Namespace) -> Arithmetic:
     """Give the arithmetic that the flags of `add_running` ask for."""
-    if arguments.emulate:
-        return EMULATIONS[arguments.emulate]
-    return HALF_EVEN if arguments.round_halves == "even" else EXACT
+    return EMULATIONS[arguments.emulate] if arguments.emulate else chosen_halves(arguments)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

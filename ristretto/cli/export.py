@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from ristretto import api
-from ristretto.cli.arguments import add_json, add_model, json_files, positive
+from ristretto.cli.arguments import add_json, add_model, add_round_halves, chosen_halves, json_files, positive
 from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
 from ristretto.cli.hardware_arguments import add_strict
 from ristretto.cli.output import show
@@ -17,7 +17,6 @@ from ristretto.cli.watch import TerminalWatcher
 from ristretto.export import EXPORTERS
 from ristretto.export.folder import EarlierExport
 from ristretto.export.manifest import MANIFEST
-from ristretto.formats import EXACT, HALF_EVEN
 from ristretto.outputs import Outputs
 from ristretto.report import exports, terminal
 
@@ -46,12 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="also write what each quantized layer reads, adds up and makes of the first N TEST pictures (none)",
     )
-    parser.add_argument(
-        "--round_halves",
-        choices=["away", "even"],
-        default="away",
-        help="where numbers half-way between two codes go: away from zero, or to the even code (%(default)s)",
-    )
+    add_round_halves(parser)
     parser.add_argument(
         "--batch",
         type=positive,
@@ -70,7 +64,7 @@ def chosen_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "golden": arguments.golden,
         "data": arguments.data,
         "preparation": chosen_preparation(arguments),
-        "arithmetic": HALF_EVEN if arguments.round_halves == "even" else EXACT,
+        "arithmetic": chosen_halves(arguments),
         "strict_hardware": arguments.strict_hardware,
         "batch": arguments.batch,
     }

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ristretto.cli.arguments import positive
+from ristretto.cli.arguments import add_no_cache, add_scheduler, add_threads
 from ristretto.cli.job_options import READING
 from ristretto.jobs import FILE, Job, JobFile, read_jobs
 
@@ -17,20 +17,9 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--job", action="append", default=[], metavar="NAME", help="this job alone; repeatable (all of the file)"
     )
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="batches run side by side (one for each core); changes no result"
-    )
-    parser.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="score nets on the Dask workers of this scheduler, tcp://host:port, or local:N for N processes here; "
-        "changes no result",
-    )
-    parser.add_argument(
-        "--no_cache",
-        action="store_true",
-        help="neither take finished trials from the journal of earlier runs nor keep any; changes no result",
-    )
+    add_threads(parser)
+    add_scheduler(parser)
+    add_no_cache(parser)
 
 
 def chosen_jobs(arguments: argparse.Namespace) -> tuple[JobFile, tuple[Job, ...]]:

@@ -11,6 +11,7 @@ from ristretto.cli.arguments import (
     add_json,
     add_model,
     add_running,
+    add_scheduler,
     chosen_arithmetic,
     json_files,
     part_of_one,
@@ -100,12 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the margin must hold for the upper bound of the loss at this confidence, 0.95 for instance (that of the "
         "score itself)",
     )
-    running.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="score nets on the Dask workers of this scheduler, tcp://host:port, or local:N for N processes here; "
-        "changes no result",
-    )
+    add_scheduler(running)
     running.add_argument(
         "--skip",
         type=whole,
