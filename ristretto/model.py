@@ -18,7 +18,8 @@ from ristretto.caffe.reader import Model as Read
 from ristretto.caffe.reader import model_of
 from ristretto.errors import OutputError
 from ristretto.execute import Scores
-from ristretto.export import Exported
+from ristretto.export import EXPORTERS, Exported
+from ristretto.export.folder import EarlierExport
 from ristretto.hardware.realisability import Realisability
 from ristretto.net import Net, Phase
 from ristretto.outputs import Outputs
@@ -185,15 +186,20 @@ class Model:
         kind : str
             One of ``ristretto.export.EXPORTERS``.
         out : path
-            The file or, for a kind that has several, the folder to write.
+            The file or, for a kind that has several, the folder to write: a new one, an empty one, or that of an
+            earlier export, whose files give way.
 
         Returns
         -------
         Exported
             What was written, and notes on it.
         """
+        single = chosen("format", kind, EXPORTERS).single_file
+        earlier = None if single else EarlierExport.found(Path(out))
         exported = api.export(self.source, self.net, kind, **options)
         self._write({Path(out) / name if name else Path(out): data for name, data in exported.files.items()})
+        if earlier is not None:
+            earlier.remove_others(exported.files)
         return exported
 
     def save(self, model: str | Path, weights: str | Path | None = None) -> None:

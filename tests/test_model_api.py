@@ -276,6 +276,20 @@ def test_no_file_is_written_over_one_that_was_read(repo: Path, tmp_path: Path) -
     assert model.read_bytes() == (repo / "models/lenet/deploy.prototxt").read_bytes()
 
 
+def test_an_export_takes_the_place_of_an_earlier_one_and_of_nothing_else(
+    quantized: QuantizedModel, tmp_path: Path
+) -> None:
+    out = tmp_path / "words"
+    quantized.export("coe", out)
+    done = quantized.export("integers", out)
+    assert {path.name for path in out.iterdir()} == set(done.files) == {"weights.npz", "manifest.json"}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    with pytest.raises(ristretto.RistrettoError, match="is not empty, and holds no earlier export"):
+        quantized.export("integers", tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
 def test_finetune_goes_on_from_the_weights_in_memory(
     quantized: QuantizedModel, tmp_path: Path, repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
