@@ -71,7 +71,8 @@ def golden_vectors(subject: Subject, layers: Sequence[WordLayer]) -> Golden:
             words, differs = _words(by_name[name], reads, makes, subject.arithmetic)
             differing[name] += differs
             for what, array in words.items():
-                found[name].setdefault(what, []).append(array)
+                # As short as files hold them: those of many pictures are a lot.
+                found[name].setdefault(what, []).append(_table(by_name[name], what, array).array)
         subject.advance()
     tables = [
         _table(each, what, np.concatenate(arrays))
