@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ristretto.api.feeding import open_test
+from ristretto.api.feeding import open_test, refuse_alone
 from ristretto.api.hardware_wish import HardwareWish
 from ristretto.api.loading import ModelSource, WeightsSource, chosen, load, pass_on, undeclared_shapes
 from ristretto.api.watch import Silent, Watcher
@@ -76,6 +76,7 @@ def export(
     pass_on(read, watcher)
     machine = HardwareWish(strict=strict_hardware)
     if not golden and data is None:
+        refuse_alone(preparation)
         net = whole.for_phase(Phase.TEST)
         shapes = undeclared_shapes(read, net, Phase.TEST)
         machine.check_net(net, shapes, arithmetic)

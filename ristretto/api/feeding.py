@@ -47,7 +47,7 @@ def open_test(
     """
     net = whole.for_phase(Phase.TEST)
     if data is None:
-        _refuse_alone(preparation)
+        refuse_alone(preparation)
         return net, open_data(read, net.data_layers, Phase.TEST)
     blobs = {top for layer in net for top in layer.tops}
     source = feed(
@@ -125,7 +125,8 @@ def _fed(read: Model, net: Net, data: Feed, phase: Phase, preparation: Preparati
     return feed(data, net.data_layers, phase=phase, search_path=(read.path.parent,), preparation=preparation)
 
 
-def _refuse_alone(preparation: Preparation) -> None:
+def refuse_alone(preparation: Preparation) -> None:
+    """Raise a DataError where it is said how pictures are prepared, and there are none to prepare."""
     if preparation != AS_WRITTEN:
         raise DataError(
             "how pictures are prepared is said, but not which ones",

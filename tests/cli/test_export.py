@@ -211,6 +211,15 @@ def test_pictures_that_are_none(lenet: list[str], tmp_path: Path, capsys: pytest
     assert not (tmp_path / "words").exists()
 
 
+def test_pictures_that_nothing_is_told_of_but_how_they_are_prepared(
+    lenet: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for golden in ([], ["--golden", "1"]):
+        words = [*lenet, "--format", "integers", *golden, "--scale", "2", str(tmp_path / "out")]
+        refuse(capsys, words, "how pictures are prepared is said, but not which ones", "--data")
+        assert not (tmp_path / "out").exists()
+
+
 def test_an_interrupted_export_leaves_nothing(
     lenet: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
