@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ristretto import __version__
-from ristretto.formats import HALF_EVEN, Format
+from ristretto.formats import Format
 from ristretto.hardware import Grid, MacPath, Realisability, Stage
 from ristretto.hardware.grid import bits_for
 from ristretto.hardware.observe import Observed, Seen
@@ -167,7 +167,7 @@ def plain(result: Realisability) -> dict[str, Any]:
     return {
         "ristretto_version": __version__,
         "net": result.datapath.net.name,
-        "round_halves": "even" if result.datapath.arithmetic == HALF_EVEN else "away",
+        "round_halves": "even" if result.datapath.arithmetic.half_even else "away",
         "realisable": not result.obstacles,
         "observed": {"batches": result.batches, "pictures": result.pictures, "source": result.source},
         "layers": [_layer(layer) for layer in result.layers],
