@@ -22,7 +22,7 @@ def hardware(
     data: Feed | None = None,
     preparation: Preparation = AS_WRITTEN,
     iterations: int = OBSERVED_BATCHES,
-    strict: bool = False,
+    strict_hardware: bool = False,
     arithmetic: Arithmetic = EXACT,
     threads: int | None = None,
     watcher: Watcher | None = None,
@@ -39,7 +39,7 @@ def hardware(
         What is done to the pictures of `data` instead of what the prototxt says.
     iterations : int
         TEST batches that are run to see which codes and totals occur.
-    strict : bool
+    strict_hardware : bool
         Whether anything that needs more than shifts is an error.
     arithmetic : Arithmetic
         Where halves go.
@@ -55,7 +55,7 @@ def hardware(
     Raises
     ------
     HardwareError
-        When `strict`, and shifts do not do.
+        When `strict_hardware`, and shifts do not do.
     RistrettoError
         Whatever is wrong with the files, the data or the options.
     """
@@ -64,7 +64,7 @@ def hardware(
     pass_on(read, watcher)
     net, source = open_test(read, whole, watcher, data=data, preparation=preparation)
     executor = ObservingExecutor(net, source.shapes, arithmetic=arithmetic)
-    if strict:
+    if strict_hardware:
         needs(executor.path).refuse()
     with watcher.stage("observing totals", iterations) as advance:
         observed = observe(executor, source.batches(iterations), threads, advance)

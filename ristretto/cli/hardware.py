@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
             data=arguments.data,
             preparation=chosen_preparation(arguments),
             iterations=arguments.iterations,
-            strict=arguments.strict_hardware,
+            strict_hardware=arguments.strict_hardware,
             arithmetic=chosen_arithmetic(arguments),
             threads=arguments.threads,
             watcher=TerminalWatcher(terminal.console(stderr=True)),
