@@ -37,7 +37,7 @@ def totals(path: MacPath, inputs: Array) -> Totals:
     sums = _products(path, inputs.astype(np.int64), np.asarray(path.weights, np.int64)) << np.int64(path.lift)
     if path.bias is None:
         return sums
-    bias = np.array([b << path.bias_shift for b in path.bias], np.int64)
+    bias = np.array(path.aligned_bias, np.int64)
     return sums + (bias.reshape(-1, 1, 1) if sums.ndim == 4 else bias)
 
 

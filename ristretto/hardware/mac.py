@@ -89,6 +89,11 @@ class MacPath:
         return 0 if self.bias is None else self.fl - self.bias_fl
 
     @property
+    def aligned_bias(self) -> tuple[int, ...] | None:
+        """The bias for each output, in steps of the accumulator's grid; None where there is none, or only zeros."""
+        return None if self.bias is None else tuple(b << self.bias_shift for b in self.bias)
+
+    @property
     def out_shift(self) -> int:
         """Right shift from the accumulator to the output, with rounding, bits; to the left where it is negative."""
         return self.fl - self.layer_out.fl

@@ -121,7 +121,7 @@ class WatchedStep:
         layer = path.layer
         blobs = [np.asarray(path.weights, np.float64) * 2.0**path.lift]
         if len(layer.blobs) > 1:
-            codes = [b << path.bias_shift for b in path.bias] if path.bias else [0] * layer.blobs[1].size
+            codes = path.aligned_bias or (0,) * layer.blobs[1].size
             blobs.append(np.array(codes, np.float64).reshape(layer.blobs[1].shape))
         self.blobs = blobs
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -262,3 +263,22 @@ def test_clamps_between_two_codes(tmp_path: Path) -> None:
     assert len(made) == len(jobs)
     real = [any(not op.get("integer", True) for op in each.program.manifest["operations"]) for each in made]
     assert real == [True, True, False, False]
+
+
+def test_bounds_of_totals_are_those_that_an_output_reaches() -> None:
+    # The greatest sum is the first output's, the greatest bias the second one's.
+    quant = LayerQuant(FixedPoint(4, 1), FixedPoint(8, 0), FixedPoint(8, 0))
+    blobs = (np.float32([[3, 4], [1, -1]]), np.float32([-5, 50]))
+    layers = (
+        Layer("data", Input(((1, 2),)), (), ("data",)),
+        Layer("ip", InnerProduct(2), ("data",), ("ip",), blobs, quant=quant),
+    )
+    made = operations(Subject(Net("bounds", layers).for_phase(Phase.TEST), {"data": (1, 2)}))
+    (found,) = (each for each in made.listed if each["kind"] == "multiply")
+    totals = [
+        sum(int(w) * x for w, x in zip(row, codes, strict=True)) + 2 * int(bias)
+        for row, bias in zip(*blobs, strict=True)
+        for codes in product(range(-8, 8), repeat=2)
+    ]
+    assert (found["total"]["low"], found["total"]["high"]) == (min(totals), max(totals))
+    assert found["total"]["fl"] == 1

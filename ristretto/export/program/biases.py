@@ -1,4 +1,4 @@
-"""A layer's bias as integers on the grid of its sums, or on a finer one."""
+"""A bias without a format as integers on a finer grid than that of the sums."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Bias:
 
 
 def bias_of(codes: Codes, bare: MacPath) -> Bias:
-    """Give a layer's bias.
+    """Give a bias that has no format, as beside powers of two.
 
-    Beside powers of two a bias is a float32. What the trim behind the sum needs to know of it is where it lies between
-    the numbers of the sums' grid and the ties of the output's: of everything finer, one bit says that it is there.
+    It is a float32. What the trim behind the sum needs to know of it is where it lies between the numbers of the sums'
+    grid and the ties of the output's: of everything finer, one bit says that it is there.
 
     Parameters
     ----------
@@ -50,9 +50,6 @@ def bias_of(codes: Codes, bare: MacPath) -> Bias:
     """
     if not codes.bias.any():
         return Bias(None)
-    if not codes.has_real_bias:
-        raised, lift = max(bare.layer_in.fl, 0), max(-bare.layer_in.fl, 0)
-        return Bias(tuple(int(b) << raised for b in codes.bias), lift)
     if np.isnan(codes.bias).any():
         raise ModelError("its bias is NaN", hint="do the weights belong to this net?")
     grid = max(bare.fl, bare.layer_out.fl + 1) + 1

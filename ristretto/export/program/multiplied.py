@@ -27,8 +27,13 @@ def multiplied(work: Multiply, inputs: Sequence[Value], trim: FixedPoint | None,
     layer, codes = work.layer, work.codes
     bare = describe_mac(layer, work.walk, replace(codes, bias=np.zeros(1)), value.numbers)
     assert bare, "zeros lie on every grid"
-    bias = bias_of(codes, bare)
-    total = Grid(bare.fl + bias.lift, *_total(bare, bias))
+    if codes.has_real_bias:
+        bias = bias_of(codes, bare)
+        total = Grid(bare.fl + bias.lift, *_total(bare, bias))
+    else:
+        path = describe_mac(layer, work.walk, codes, value.numbers)
+        assert path, "its bias is on a grid"
+        bias, total = Bias(path.aligned_bias, path.lift), path.accumulator
     most = LONGEST_SHIFTED if codes.has_real_bias else EXACT_IN_FLOAT64
     if bare.accumulator.largest >= EXACT_IN_FLOAT64 or total.largest >= most:
         raise ModelError(
