@@ -26,7 +26,7 @@ class HardwareWish:
     Parameters
     ----------
     shared : bool
-        Whether formats are chosen so that nothing is shifted but accumulators.
+        Whether formats are chosen so that nothing is rounded but accumulators.
     strict : bool
         Whether anything that needs more than shifts is an error.
     """

@@ -190,8 +190,8 @@ def quantize(
         At least 0.5, and less than 1: a trial holds only if the upper bound of its loss, at this confidence, lies
         within the margin.
     hardware : bool
-        Whether radix points are moved so that nothing is shifted but accumulators (`SharedGrids`): activations that
-        meet share one, and outputs and biases are no finer than accumulators. Dynamic fixed point only.
+        Whether radix points are moved so that nothing is rounded but accumulators (`SharedGrids`): activations that
+        meet share one, and outputs are no finer than accumulators. Dynamic fixed point only.
     strict_hardware : bool
         Whether it is an error when anything in the net needs more than integers and shifts.
     cached : bool

@@ -23,7 +23,7 @@ def add_hardware(parser: argparse.ArgumentParser) -> None:
     choosing.add_argument(
         "--hardware",
         action="store_true",
-        help="choose formats in which nothing is shifted but accumulators: activations that meet share a radix point, "
-        "outputs and biases are no finer than accumulators",
+        help="choose formats in which nothing is rounded but accumulators: activations that meet share a radix point, "
+        "outputs are no finer than accumulators",
     )
     add_strict(choosing)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ristretto.calibrate import CalibrationStats, Distribution
 from ristretto.formats import FixedPoint
+from ristretto.formats.fixed_point import MAX_FRACTION
 from ristretto.net import Net, QuantSpec
 from ristretto.net.quant import LAYER_IN, LAYER_OUT, PARAMS
 from ristretto.search.sites import Bounds, find_sites
@@ -19,10 +19,6 @@ Constraint = Callable[[QuantSpec], QuantSpec]
 Lengths = dict[Place, int]
 """Fractional lengths by place, bits."""
 
-COARSEST = 0
-"""The least fractional length of an input beside a bias: with a negative one the bias, which has that of the weights,
-would be finer than the products."""
-
 
 def unconstrained(spec: QuantSpec) -> QuantSpec:
     """Leave formats as they were chosen."""
@@ -31,16 +27,17 @@ def unconstrained(spec: QuantSpec) -> QuantSpec:
 
 @dataclass(frozen=True, eq=False)
 class SharedGrids:
-    """Moves radix points until numbers are shifted only on their way from an accumulator to its output.
+    """Moves radix points until numbers are rounded only on their way from an accumulator to its output.
 
     - Activations that meet share a fractional length, so that nothing is trimmed anew where it is read, and nothing is
       aligned where it is joined. It is the one with the least squared error in all of their places together, each as a
       share of its signal, among those from the coarsest chosen for any of them to the finest.
-    - An output is no finer than its accumulator, ``fl_out <= fl_in + fl_params``.
-    - A bias is no finer than the accumulator, ``0 <= fl_in``.
+    - An output is no finer than the products behind it, ``fl_out <= fl_in + fl_params``.
 
-    What cannot be had by coarser outputs, because a bias of the next layer forbids them, is had by finer weights.
-    Widths stay as they are, as do places that have none.
+    Around a loop of layers whose weights have steps larger than one no outputs are coarse enough; weights become finer
+    there. Widths stay as they are, as do places that have none. Where numbers are so large that an input has steps
+    larger than one, its products are still lifted to the bias, which has the weights' fractional length: that is
+    wires, while a finer input would saturate.
 
     Parameters
     ----------
@@ -65,7 +62,7 @@ class SharedGrids:
         meetings = [met for places in self.meetings if (met := [place for place in places if place in words])]
         for met in meetings:
             lengths |= dict.fromkeys(met, self._shared(met, words))
-        self._coarsen(meetings, lengths)
+        _coarsen(meetings, lengths)
         for layer in spec.layers:
             missing = _missing(layer, lengths)
             if missing > 0:
@@ -79,8 +76,7 @@ class SharedGrids:
     def _shared(self, met: Sequence[Place], words: Mapping[Place, FixedPoint]) -> int:
         """Give the fractional length for places that meet."""
         chosen = [words[place].fl for place in met]
-        floor = self._floor(met)
-        least, most = (int(max(end(chosen), floor)) for end in (min, max))
+        least, most = min(chosen), max(chosen)
         if least == most:
             return least
         # The first of equals, the coarsest: it saturates least.
@@ -88,11 +84,6 @@ class SharedGrids:
             range(least, most + 1),
             key=lambda fl: sum(self._share(place, replace(words[place], fl=fl)) for place in met),
         )
-
-    def _floor(self, met: Iterable[Place]) -> float:
-        """Give the least fractional length that the biases of those who read allow."""
-        has_bias = any(kind == LAYER_IN and len(self.stats.layers[name].layer.blobs) > 1 for name, kind in met)
-        return COARSEST if has_bias else -math.inf
 
     def _share(self, place: Place, fmt: FixedPoint) -> float:
         """Give the squared error of a place as a share of its signal."""
@@ -103,19 +94,23 @@ class SharedGrids:
         error = seen.squared_error(fmt, rectified=kind == LAYER_OUT and layer.rectified)
         return error / power if power > 0 else 0.0
 
-    def _coarsen(self, meetings: Sequence[Sequence[Place]], lengths: Lengths) -> None:
-        """Make outputs no finer than their accumulators, as far as biases allow."""
-        changed = True
-        while changed:
-            changed = False
-            for met in meetings:
-                floor = self._floor(met)
-                excess = max((_missing(name, lengths) for name, kind in met if kind == LAYER_OUT), default=0)
-                fl = lengths[met[0]]
-                coarser = max(fl - excess, floor)
-                if excess > 0 and coarser < fl:
-                    lengths |= dict.fromkeys(met, int(coarser))
-                    changed = True
+
+def _coarsen(meetings: Sequence[Sequence[Place]], lengths: Lengths) -> None:
+    """Make outputs no finer than the products behind them, as far as that ends."""
+    activations = [fl for (_, place), fl in lengths.items() if place != PARAMS]
+    # No way that meets each layer once leads below; one that goes round and round would have no end.
+    coarse = sum(min(fl, 0) for (_, place), fl in lengths.items() if place == PARAMS)
+    end = max(min(activations, default=0) + coarse, -MAX_FRACTION)
+    changed = True
+    while changed:
+        changed = False
+        for met in meetings:
+            excess = max((_missing(name, lengths) for name, kind in met if kind == LAYER_OUT), default=0)
+            fl = lengths[met[0]]
+            coarser = max(fl - excess, end)
+            if coarser < fl:
+                lengths |= dict.fromkeys(met, coarser)
+                changed = True
 
 
 def _words(spec: QuantSpec) -> dict[Place, FixedPoint]:
@@ -130,7 +125,7 @@ def _words(spec: QuantSpec) -> dict[Place, FixedPoint]:
 
 
 def _missing(layer: str, lengths: Mapping[Place, int]) -> int:
-    """Give how many bits finer than its accumulator a layer's output is; 0 where that is not known."""
+    """Give how many bits finer than its products a layer's output is; 0 where that is not known."""
     places = [(layer, place) for place in (LAYER_IN, PARAMS, LAYER_OUT)]
     if any(place not in lengths for place in places):
         return 0

@@ -284,13 +284,14 @@ def test_squeezenets_branches_meet_on_one_grid(shared: Path, tmp_path: Path) -> 
     folder = shared / SQUEEZENET
     net = ["--model", str(folder / "train_val.prototxt"), "--weights", str(folder / "squeezenet_v1.0.caffemodel")]
     path = tmp_path / "q.prototxt"
-    words = ["--iterations", "1", "--calibration_batches", "1", "--bits", "8/8/16", "--hardware"]
-    assert main(["quantize", *net, "--model_quantized", str(path), *words]) in (0, 3)
+    words = ["--iterations", "2", "--calibration_batches", "1", "--bits", "8/8/8", "--hardware", "--error_margin", "15"]
+    # Its activations reach thousands: no bias may keep 8 bits from holding them.
+    assert main(["quantize", *net, "--model_quantized", str(path), *words]) == 0
     code, found = reported(tmp_path, path, "--iterations", "1", weights=net[3])
     assert code == 0
     # Its last layer is a mean over 15 x 15 numbers: no format changes that.
     assert [(obstacle["layer"], obstacle["kind"]) for obstacle in found["obstacles"]] == [("pool10", "mean")]
-    assert found["extra_shifts"] == []
+    assert all("to meet its bias" in line for line in found["extra_shifts"])
     joints = [row for row in found["between"] if row["type"] == "Concat"]
     assert len(joints) == 8
     assert all(set(row["left_shifts"]) == {0} for row in joints)
@@ -310,6 +311,6 @@ def test_resnets_shortcuts_meet_on_one_grid(shared: Path, tmp_path: Path) -> Non
     assert len(sums) == 9
     assert all(row["left_shifts"] == [0, 0] for row in sums)
     # What is left is the division of the mean over 8 x 8 numbers, six bits.
-    (line,) = found["extra_shifts"]
+    (line,) = [line for line in found["extra_shifts"] if "to meet its bias" not in line]
     assert "right by 6 bits" in line
     assert read_model(path).net["InnerProduct1"].quant is not None
