@@ -210,13 +210,14 @@ def test_pictures_may_come_from_a_file(made: Path, tmp_path: Path) -> None:
 
 
 def test_operations_of_one_layer_take_no_other_layers_name() -> None:
-    # What `b` reads is trimmed anew, an operation of its own: the second one of `b` is its sums.
+    # What `b` reads is trimmed for it, an operation of its own: the second one of `b` is its sums.
     quants = {name: LayerQuant(FixedPoint(8, fl), FixedPoint(8, 4), FixedPoint(8, 6)) for name, fl in FLS.items()}
     blobs = (np.full((2, 2, 1, 1), 0.25, np.float32), np.full(2, 0.5, np.float32))
     layers = [Layer("data", Input(((1, 2, 3, 3),)), (), ("data",))]
     for bottom, name in zip(("data", "a", "b"), quants, strict=True):
         layers.append(Layer(name, Convolution(2, (1, 1)), (bottom,), (name,), blobs, quant=quants[name]))
-    layers.append(Layer("relu", ReLU(), ("a",), ("other",)))
+    # It reads what `a` makes as it is.
+    layers.insert(2, Layer("relu", ReLU(), ("a",), ("other",)))
     made = operations(Subject(Net("names", tuple(layers)).for_phase(Phase.TEST), {"data": (1, 2, 3, 3)}))
     assert sum(each["kind"] == "multiply" for each in made.listed) == 3
     names = [each["name"] for each in made.listed]
