@@ -37,11 +37,6 @@ class Trim:
         """Right shift from the producer's grid to the format, bits; to the left where negative, None from reals."""
         return self.source.fl - self.format.fl if self.source and isinstance(self.format, FixedPoint) else None
 
-    @property
-    def changes(self) -> bool:
-        """Whether any number may become another one, or its code another one."""
-        return self.source is None or self.source != self.grid
-
 
 @dataclass(frozen=True, eq=False)
 class Stage:
@@ -112,11 +107,6 @@ class Datapath:
     arithmetic: Arithmetic
     stages: tuple[Stage, ...]
     grids: Mapping[str, Grid | None]
-
-    @property
-    def macs(self) -> tuple[MacPath, ...]:
-        """The layers that multiply and accumulate integers, in order."""
-        return tuple(stage.mac for stage in self.stages if stage.mac)
 
     @property
     def obstacles(self) -> tuple[tuple[str, Obstacle], ...]:

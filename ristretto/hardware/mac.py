@@ -113,10 +113,6 @@ class MacPath:
         """What the accumulator may hold."""
         return Grid(self.fl, self.low, self.high)
 
-    def output(self, arithmetic: Arithmetic) -> Grid:
-        """Give what the output may hold."""
-        return self.accumulator.trimmed(self.layer_out, arithmetic)
-
     def rounded(self, total: int, arithmetic: Arithmetic) -> int:
         """Give the output code for a total, as a specification."""
         code = shifted(total, self.out_shift, half_even=arithmetic.half_even)

@@ -20,8 +20,6 @@ PARETO = "pareto"
 """The key of the folder for a front."""
 INPUTS = ("model", "weights", "data", "calibration_data")
 """What a job reads, by the key that names it."""
-OWN_WEIGHTS = (WEIGHTS_QUANTIZED, FOLD)
-"""The outputs that take the place of the caffemodel, the first one that there is."""
 PERFORMANCE = ("threads", "scheduler", "no_cache", "gpu")
 """Options of `quantize` that change no result, and so make none stale."""
 
@@ -105,11 +103,6 @@ class Job:
             *([self.pareto] if self.pareto else []),
             *(export.out for export in self.exports if export.is_folder),
         )
-
-    @property
-    def own_weights(self) -> str | None:
-        """The caffemodel that the condensed net takes, where it is not the one that the job reads."""
-        return next((self.outputs[key] for key in OWN_WEIGHTS if key in self.outputs), None)
 
     @property
     def decisive_options(self) -> dict[str, Any]:

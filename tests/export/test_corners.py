@@ -47,7 +47,8 @@ def test_rounding_of_many_is_that_of_one(
         totals = [(t >> right << right) + (1 << (right - 1)) + half - 1 for t in totals]
         totals = [max(min(t, (1 << 63) - 1), -(1 << 63)) for t in totals]
     net = chain(np.ones((1, 1)), None, F8, F8, FixedPoint(bits, -right))
-    (path,) = trace(net, {"data": (1, 1)}).macs
+    path = trace(net, {"data": (1, 1)})["ip"].mac
+    assert path is not None
     assert path.out_shift == right
     found = rounded(path, np.array(totals, np.int64), arithmetic)
     assert found.tolist() == [path.rounded(total, arithmetic) for total in totals]

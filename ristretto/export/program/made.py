@@ -11,7 +11,6 @@ import numpy as np
 from ristretto.export.program.graph import Value
 from ristretto.export.program.numbers import LONGEST_LEFT, Numbers, Words, fits, largest_of
 from ristretto.hardware.grid import Grid, bits_for
-from ristretto.hardware.mac import MacPath
 from ristretto.net.op import Array
 
 
@@ -29,14 +28,12 @@ class Results:
     divisor : int
         What the codes are still to be divided by, where the first trim does that, or the reader; 0 where windows have
         different ones.
-    path : MacPath or None
     """
 
     numbers: Numbers
     settings: Mapping[str, Any] = field(default_factory=dict)
     arrays: Mapping[str, Array] = field(default_factory=dict)
     divisor: int = 1
-    path: MacPath | None = None
 
     @property
     def are_integers(self) -> bool:

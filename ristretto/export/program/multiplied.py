@@ -60,7 +60,7 @@ def multiplied(work: Multiply, inputs: Sequence[Value], trim: FixedPoint | None,
     arrays = {"weights": shortest(np.asarray(weights).reshape(bare.rows.shape))}
     if bias.codes is not None:
         arrays["bias"] = shortest(np.array(bias.codes, np.int64))
-    return Results(total, settings, arrays, path=bare)
+    return Results(total, settings, arrays)
 
 
 LONGEST_LIFT = 62
