@@ -109,5 +109,8 @@ def in_layer(name: str, what: str = "") -> Iterator[None]:
     try:
         yield
     except (ModelError, FormatError) as error:
+        if isinstance(error, ModelError) and error.layer == name:
+            # It names the layer itself.
+            raise
         message = f"{what}: {error.message}" if what else error.message
         raise ModelError(message, layer=name, hint=error.hint) from error

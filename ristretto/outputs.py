@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,13 @@ from pathlib import Path
 from types import TracebackType
 
 from ristretto.errors import OutputError
+
+_TEMPORARY = re.compile(r"\..{1,40}\.[0-9a-f]{8}\.part", re.DOTALL)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a path is called as a file on its way: one that a killed run has left, if none is running."""
+    return _TEMPORARY.fullmatch(path.name) is not None
 
 
 @dataclass(eq=False)

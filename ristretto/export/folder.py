@@ -10,6 +10,7 @@ from typing import Any
 
 from ristretto.errors import OutputError
 from ristretto.export.manifest import MANIFEST, SCHEMA, crc32
+from ristretto.outputs import is_temporary
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,8 @@ class EarlierExport:
         if not folder.is_dir():
             raise OutputError(f"{folder} is a file", hint="this export is a folder of files; name one")
         try:
-            if not any(folder.iterdir()):
+            # What a killed run has left behind is nobody's.
+            if all(is_temporary(path) for path in folder.iterdir()):
                 return cls(folder)
             told = json.loads((folder / MANIFEST).read_bytes())
         except FileNotFoundError:

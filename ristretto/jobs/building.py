@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ristretto import api
 from ristretto.errors import RistrettoError
+from ristretto.export.folder import EarlierExport
 from ristretto.jobs.inputs import Inputs, digest_of_output, read_inputs, reasons
 from ristretto.jobs.job import Job
 from ristretto.jobs.job_file import JobFile, Keywords
@@ -130,6 +131,7 @@ def _built(
         return _with_scores(job, State.FRESH, [], entry)
     if dry_run:
         return Built(job, State.STALE, why)
+    _refuse_foreign_folders(job, entry)
     begin(job, why)
     made = _write(file, job, inputs, performance, watcher)
     _remove_others(job, entry, made)
@@ -149,6 +151,14 @@ def _write(file: JobFile, job: Job, inputs: Inputs, performance: Keywords, watch
         outputs.add(file.lock)
         outputs.write(file.lock, _extended(file, job, entry).encoded())
     return entry
+
+
+def _refuse_foreign_folders(job: Job, before: Entry | None) -> None:
+    """Make sure that folders of exports hold no files of others, as `ristretto export` does."""
+    for each in job.exports:
+        known = before.outputs if before else ()
+        if each.is_folder and not any(Path(path).is_relative_to(each.out) for path in known):
+            EarlierExport.found(Path(each.out))
 
 
 def _remove_others(job: Job, before: Entry | None, now: Entry) -> None:

@@ -34,7 +34,7 @@ def table(result: Realisability) -> RenderableType:
     if result.between:
         parts += [Text("Where layers meet, divide or trim"), _between(result)]
     if result.extra_shifts:
-        parts.append(Text("Shifts beside those of outputs (`ristretto quantize --hardware` leaves those to a bias alone)"))
+        parts.append(Text("Shifts beside those of outputs (`ristretto quantize --hardware` leaves those to biases)"))
         parts += [Text(f"  {line}") for line in result.extra_shifts]
     if result.obstacles:
         parts.append(Text("What needs more than shifts"))

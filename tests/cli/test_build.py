@@ -330,6 +330,23 @@ golden = 2
     assert project.reasons() == []
 
 
+def test_an_export_goes_into_no_folder_with_files_of_others(project: Project) -> None:
+    project.write(f'{project.toml}\n[[job.export]]\nformat = "integers"\nout = "mine"\n')
+    (project / "mine").mkdir()
+    (project / "mine/weights.npz").write_bytes(b"of a user")
+    before = project.files()
+    done = project.run("build")
+    assert done.code == 1
+    assert "lenet: mine is not empty, and holds no earlier export" in done.stderr
+    assert project.files() == before
+    (project / "mine/weights.npz").unlink()
+    assert project.build()["state"] == "built"
+    # A checkout may lack some of what the lock lists.
+    (project / "mine/manifest.json").unlink()
+    assert project.build()["state"] == "built"
+    assert project.reasons() == []
+
+
 def test_a_file_that_is_no_longer_asked_for_is_left_to_the_user(project: Project) -> None:
     CHANGES["an output less"][0](project)
     assert project.build()["state"] == "built"

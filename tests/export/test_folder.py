@@ -10,6 +10,7 @@ import pytest
 from ristretto.errors import OutputError
 from ristretto.export.folder import EarlierExport
 from ristretto.export.manifest import crc32
+from ristretto.outputs import Outputs, is_temporary
 
 
 def lay_out(folder: Path, files: dict[str, bytes], **told: object) -> None:
@@ -47,6 +48,28 @@ def test_a_folder_that_is_not_there_or_empty_will_do(tmp_path: Path, out: str) -
     EarlierExport.found(tmp_path / out).remove_others(set())
     (tmp_path / out).mkdir(parents=True)
     EarlierExport.found(tmp_path / out).remove_others(set())
+
+
+@pytest.mark.parametrize(
+    ("left", "taken"),
+    [(".manifest.json.070e6167.part", True), (".manifest.json.part", False), ("manifest.json.070e6167.part", False)],
+)
+def test_a_folder_with_what_a_killed_run_left_will_do(tmp_path: Path, left: str, taken: bool) -> None:
+    (tmp_path / left).touch()
+    if taken:
+        assert EarlierExport.found(tmp_path).files == {}
+        (tmp_path / "notes.txt").touch()
+    with pytest.raises(OutputError, match="is not empty, and holds no earlier export"):
+        EarlierExport.found(tmp_path)
+    assert (tmp_path / left).exists()
+
+
+def test_a_file_on_its_way_is_called_as_one(tmp_path: Path) -> None:
+    for name in ("manifest.json", "n" * 200, "a b\nc"):
+        with Outputs([tmp_path / name]):
+            (path,) = tmp_path.iterdir()
+            assert is_temporary(path)
+            assert not is_temporary(tmp_path / name)
 
 
 def test_a_manifest_reaches_no_file_outside_of_its_folder(tmp_path: Path) -> None:

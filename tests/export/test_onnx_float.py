@@ -171,5 +171,5 @@ def test_a_net_of_which_nothing_is_left_is_an_error() -> None:
 
 def test_a_layer_without_weights_is_named() -> None:
     bare = replace(lenet(), layers=tuple(replace(layer, blobs=()) for layer in lenet()))
-    with pytest.raises(ModelError, match="layer 'conv1': no weights"):
+    with pytest.raises(ModelError, match=r"^layer 'conv1': no weights"):
         written("onnx-float", bare, INPUTS)
