@@ -10,9 +10,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ristretto import __version__
 from ristretto.jobs.building import Built, State
 from ristretto.jobs.lock import Scores
+from ristretto.report import kinds
 
 
 def table(found: Sequence[Built]) -> RenderableType:
@@ -30,7 +30,7 @@ def table(found: Sequence[Built]) -> RenderableType:
 def plain(found: Sequence[Built]) -> dict[str, Any]:
     """Give it as plain data; scores as fractions."""
     return {
-        "ristretto_version": __version__,
+        **kinds.head(kinds.BUILD),
         "jobs": [
             {
                 "name": built.job.name,

@@ -10,11 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ristretto import __version__
 from ristretto.jobs.checking import Checked, Finding
 from ristretto.jobs.lock import Scores
 from ristretto.jobs.telling_builds import figure, plain_scores
-from ristretto.report import difference, junit, markdown
+from ristretto.report import difference, junit, kinds, markdown
 
 MARK = "<!-- ristretto check -->"
 """The first line of the Markdown, by which a comment is found that is to be replaced."""
@@ -49,7 +48,7 @@ def lines(checked: Checked) -> Iterator[str]:
 def plain(found: Sequence[Checked]) -> dict[str, Any]:
     """Give it as plain data; scores as fractions."""
     return {
-        "ristretto_version": __version__,
+        **kinds.head(kinds.CHECK),
         "holds": all(checked.holds for checked in found),
         "jobs": [
             {

@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ristretto import __version__
 from ristretto.api import Change, Difference
+from ristretto.report import kinds
 
 
 def shown(found: Difference) -> RenderableType:
@@ -54,7 +54,7 @@ def lines(found: Difference) -> list[str]:
 def plain(found: Difference) -> dict[str, Any]:
     """Give a difference as plain data."""
     return {
-        "ristretto_version": __version__,
+        **kinds.head(kinds.DIFFERENCE),
         "same": found.same,
         "same_text": found.same_text,
         "names": list(found.names),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ristretto import __version__
 from ristretto.export import Exported
 from ristretto.export.manifest import crc32
+from ristretto.report import kinds
 
 KILO = 1000
 
@@ -21,7 +21,7 @@ def summary(exported: Exported, out: str) -> str:
 def plain(exported: Exported, kind: str) -> dict[str, Any]:
     """Give the files as plain data: paths within the output folder, sizes in bytes, CRC-32."""
     return {
-        "ristretto_version": __version__,
+        **kinds.head(kinds.EXPORT),
         "format": kind,
         "files": [
             {"path": path, "bytes": len(content), "crc32": crc32(content)}

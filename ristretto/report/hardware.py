@@ -10,13 +10,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ristretto import __version__
 from ristretto.formats import Format
 from ristretto.hardware import Grid, MacPath, Realisability, Stage
 from ristretto.hardware.grid import bits_for
 from ristretto.hardware.observe import Observed, Seen
 from ristretto.hardware.realisability import LayerNeeds
 from ristretto.net.quant import PLACES
+from ristretto.report import kinds
+from ristretto.report.plain import of_format
 
 BYTE = 8
 LEGEND = (
@@ -165,7 +166,7 @@ def _memory(bits: int) -> str:
 def plain(result: Realisability) -> dict[str, Any]:
     """Give all of it as plain data: widths and memory in bits (and bytes), codes and totals as integers."""
     return {
-        "ristretto_version": __version__,
+        **kinds.head(kinds.HARDWARE),
         "net": result.datapath.net.name,
         "round_halves": "even" if result.datapath.arithmetic.half_even else "away",
         "realisable": not result.obstacles,
@@ -196,7 +197,7 @@ def _layer(layer: LayerNeeds) -> dict[str, Any]:
     return {
         "name": layer.name,
         "type": layer.stage.layer.type,
-        "formats": {place: _format_data(places[place]) for place in ("layer_in", "params", "layer_out")},
+        "formats": {place: of_format(places[place]) for place in ("layer_in", "params", "layer_out")},
         "in_shift": layer.in_shift,
         "reads": _grid(layer.stage.trim_in.source if layer.stage.trim_in else None),
         "path": None if layer.path is None else _path(layer.path, observed, real=layer.stage.products is not None),
@@ -213,10 +214,6 @@ def _layer(layer: LayerNeeds) -> dict[str, Any]:
             "layer_out": _size(layer.out_bits),
         },
     }
-
-
-def _format_data(fmt: Format | None) -> dict[str, Any] | None:
-    return None if fmt is None else {"name": fmt.name, "bits": fmt.bits, **vars(fmt)}
 
 
 def _path(path: MacPath, observed: Observed | None, *, real: bool) -> dict[str, Any]:
@@ -255,7 +252,7 @@ def _stage(stage: Stage) -> dict[str, Any]:
         "left_shifts": list(work.alignment) if work else [],
         "right_shift": work.right_shift if work else 0,
         "trims": [
-            {"blob": trim.blob, "format": _format_data(trim.format), "right_shift": trim.shift}
+            {"blob": trim.blob, "format": of_format(trim.format), "right_shift": trim.shift}
             for trim in (stage.trim_in, stage.trim_out)
             if trim
         ],

@@ -13,6 +13,11 @@ QUANTIZATION = "quantization"
 SWEEP = "sweep"
 FRONT = "front"
 TRAINING = "training"
+HARDWARE = "hardware"
+EXPORT = "export"
+DIFFERENCE = "difference"
+BUILD = "build"
+CHECK = "check"
 
 
 def head(kind: str) -> dict[str, Any]:

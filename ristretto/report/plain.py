@@ -169,11 +169,12 @@ def _quant(quant: LayerQuant | None) -> dict[str, Any]:
     if quant is None:
         return {"formats": None}
     places = {"layer_in": quant.layer_in, "layer_out": quant.layer_out, "params": quant.params}
-    return {"formats": {place: _format(fmt) for place, fmt in places.items()}}
+    return {"formats": {place: of_format(fmt) for place, fmt in places.items()}}
 
 
-def _format(fmt: Format | None) -> dict[str, Any] | None:
-    return None if fmt is None else {"name": fmt.name, **vars(fmt)}
+def of_format(fmt: Format | None) -> dict[str, Any] | None:
+    """Give a format: its name, the bits of a number, and its own settings."""
+    return None if fmt is None else {"name": fmt.name, "bits": fmt.bits, **vars(fmt)}
 
 
 def _ranges(stats: LayerStats) -> dict[str, Any]:
