@@ -23,7 +23,10 @@ def last_step(fmt: Format, end: float, inwards: int) -> float:
     inwards : int
         1 from the low end, -1 from the high one.
     """
-    neighbour = float(fmt.decode(fmt.encode(np.array([end])).astype(np.int64) + inwards)[0])
+    # In the types that kernels are compiled for ahead. Of more than 24 bits, an end is rounded away from the others.
+    with np.errstate(over="ignore"):
+        code = fmt.encode(np.array([end], np.float32)).astype(np.int32)
+    neighbour = float(fmt.decode(code + np.int32(inwards))[0])
     # Eight bits of exponent reach beyond float32, and so beyond any number that there is.
     return abs(end - neighbour) if math.isfinite(neighbour) else 0.0
 

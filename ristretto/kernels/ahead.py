@@ -64,9 +64,10 @@ def _calls() -> Iterator[Call]:
     for x in (single, weights, double):
         yield Call(trim.trim, (x, single, -1.0, 1.0, 0, False))
         yield Call(minifloat.trim_minifloat, (x, single, 3, 4, False, False))
-    for x in (single, weights):
+    for x in (single, weights, double):
         for kind in (np.int8, np.int16, np.int32):
             yield Call(trim.encode, (x, np.zeros(1, kind), -1, 1, 0, False))
+    for x in (single, weights):
         yield Call(minifloat.encode_minifloat, (x, codes, 3, 4))
         yield Call(minifloat.encode_power_of_two, (x, np.zeros(1, np.int16), -8, -1))
     yield Call(minifloat.decode_minifloat, (codes, single, 3, 4))

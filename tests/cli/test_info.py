@@ -177,4 +177,6 @@ def test_what_was_compiled_ahead_is_all_that_commands_need(
     for options in (["--executor", "simulate"], ["--emulate", "fork-cpu"], ["--round_halves", "even"]):
         code, _, err = run(cache, "test", "--model", quantized, *lenet[2:], *options)
         assert (code, err) == (0, "")
+    code, _, err = run(cache, "hardware", "--model", quantized, *lenet[2:], "--iterations", "1")
+    assert (code, COMPILING in err) == (0, False), err
     assert info(cache)["cache"]["files"] == before

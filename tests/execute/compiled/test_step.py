@@ -227,7 +227,7 @@ def test_a_number_without_a_code_is_named(
     x = np.ones(shape, np.float32)
     fine = executor.run({"data": x}).outputs
     x[2, 1, 3, 3] = np.nan
-    with pytest.raises(ModelError, match=f"^layer '{reader.name}': blob '{blob}': NaN has no code$"):
+    with pytest.raises(ModelError, match=f"(?m)^layer '{reader.name}': blob '{blob}': NaN has no code$"):
         executor.run({"data": x})
     # Nothing of it is left behind.
     x[2, 1, 3, 3] = 1
