@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from ristretto.hardware.grid import bits_for
 
 Plain = Mapping[str, Any]
 
@@ -41,7 +44,8 @@ def storage_of(numbers: Plain) -> Storage:
     """Give how numbers of a manifest are stored."""
     if numbers["kind"] == "binary32":
         return WORDS
-    return next(s for s in STORAGES if -(1 << (s.bits - 1)) <= numbers["low"] and numbers["high"] < 1 << (s.bits - 1))
+    bits = bits_for(numbers["low"], numbers["high"])
+    return next(storage for storage in STORAGES if bits <= storage.bits)
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,7 @@ def lay_out(operations: Sequence[Plain]) -> Memory:
         if operation["kind"] == "output":
             continue
         value = operation["output"]
-        count = 1
-        for length in value["shape"]:
-            count *= length
+        count = math.prod(value["shape"])
         # Its inputs live until it is made: nothing is written where it is still read.
         living = [(blob, end) for blob, end in living if end >= index]
         storage = storage_of(value["numbers"])

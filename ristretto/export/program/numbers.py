@@ -9,18 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.formats import Arithmetic, FixedPoint
-from ristretto.hardware.grid import Grid, shifted
+from ristretto.hardware.grid import Grid
 
 LONGEST_SHIFT, LONGEST_LEFT = 62, 30
 """Bits; a longer shift to the right only gives zero, one to the left only saturates."""
-INT32 = 1 << 31
 ABOUT_ONE = 1.001
 """More than what rounding adds to a sum of positive numbers, to their product or to a power."""
 
 
 def fits(grid: Grid) -> bool:
     """Whether 32 bits hold every code."""
-    return grid.low >= -INT32 and grid.high < INT32
+    return grid.bits <= 32
 
 
 @dataclass(frozen=True)
@@ -56,10 +55,6 @@ class Stage:
     shift: int
     low: int
     high: int
-
-    def of(self, x: int, *, half_even: bool) -> int:
-        """Do it to one integer."""
-        return min(max(shifted(x, self.shift, half_even=half_even), self.low), self.high)
 
 
 @dataclass(frozen=True)
@@ -144,41 +139,31 @@ def finished(raw: Numbers, steps: Sequence[Step], arithmetic: Arithmetic, *, div
         raw = Grid.of(encode)
     stages: list[Stage] = []
     for fmt in trims:
-        shift = max(-LONGEST_LEFT, min(raw.fl - fmt.fl, LONGEST_SHIFT))
-        stage = Stage(shift, fmt.low_code, fmt.high_code)
-        low, high = (stage.of(end, half_even=arithmetic.half_even) for end in (raw.low, raw.high))
-        if shift or (low, high) != (raw.low, raw.high) or (divides and not stages):
-            stages.append(stage)
-        raw = Grid(fmt.fl, low, high)
+        trimmed = raw.trimmed(fmt, arithmetic)
+        if trimmed != raw or (divides and not stages):
+            shift = max(-LONGEST_LEFT, min(raw.fl - fmt.fl, LONGEST_SHIFT))
+            stages.append(Stage(shift, fmt.low_code, fmt.high_code))
+        raw = trimmed
     if bound is None:
         return Finish(raw, tuple(stages), encode)
-    ends = _codes_of(bound, raw)
-    if ends is None:
+    clamped = _clamped(raw, bound)
+    if clamped is None:
         # Some end lies between two codes: what it stands for is a float32 only.
         return Finish(_bounded(Words(largest_of(raw)), bound), bound=bound)
-    low, high = ends
-    if stages and low <= stages[-1].high and high >= stages[-1].low:
+    if stages and clamped.low <= stages[-1].high and clamped.high >= stages[-1].low:
         last = stages.pop()
-        stages.append(Stage(last.shift, max(last.low, low), min(last.high, high)))
-    elif low > raw.low or high < raw.high:
-        stages.append(Stage(0, low, high))
-    return Finish(Grid(raw.fl, *(min(max(end, low), high) for end in (raw.low, raw.high))), tuple(stages), encode)
+        stages.append(Stage(last.shift, max(last.low, clamped.low), min(last.high, clamped.high)))
+    elif clamped != raw:
+        stages.append(Stage(0, clamped.low, clamped.high))
+    return Finish(clamped, tuple(stages), encode)
 
 
-def _codes_of(bound: Bound, grid: Grid) -> tuple[int, int] | None:
-    """Give the codes of a clamp's ends; None where one of them acts and is no code of 32 bits."""
-    low, high = grid.low, grid.high
-    if bound.low > math.ldexp(grid.low, -grid.fl):
-        if not math.ldexp(bound.low, grid.fl).is_integer():
-            return None
-        low = int(math.ldexp(bound.low, grid.fl))
-        high = max(low, high)
-    if bound.high < math.ldexp(grid.high, -grid.fl):
-        if not math.ldexp(bound.high, grid.fl).is_integer():
-            return None
-        high = int(math.ldexp(bound.high, grid.fl))
-        low = min(low, high)
-    return (low, high) if low >= -INT32 and high < INT32 else None
+def _clamped(grid: Grid, bound: Bound) -> Grid | None:
+    """Give what a clamp leaves of codes; None where one of its ends acts and is no code of 32 bits."""
+    if math.inf in (bound.low, -bound.high):
+        return None
+    clamped = grid.clamped(bound.low, bound.high)
+    return clamped if clamped.fl == grid.fl and fits(clamped) else None
 
 
 def _bounded(words: Words, bound: Bound | None) -> Words:
