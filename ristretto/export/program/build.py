@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,8 +28,6 @@ MOST_RESULTS = 1 << 20
 """Entries of the longest table of a function of one number."""
 HINT = "leave it to the end of the net, fold it (`ristretto fold`), or take another layer"
 
-Adds = Callable[[], list[Value]]
-"""Adds a layer, and gives what its tops hold."""
 Reason = tuple[Layer, str]
 """A layer that the program cannot run, and why."""
 
@@ -48,7 +46,6 @@ def build(subject: Subject) -> Graph:
     net = SpellOutSharing(subject.net.shapes(subject.inputs), arithmetic)(subject.net)
     builder = _Builder(net, net.shapes(subject.inputs), arithmetic)
     for lowered in lower(net, arithmetic):
-        check_ready(net[lowered.layer.name], net.bottom_shapes(net[lowered.layer.name], builder.shapes))
         builder.add(lowered)
     for blob in subject.net.outputs:
         builder.give(blob, "")
@@ -78,7 +75,7 @@ class _Builder:
     arithmetic : Arithmetic
     values : dict of str to Value
         What each blob holds now.
-    apart : dict of str to (Layer, str)
+    apart : dict of str to Reason
         The blobs that the program cannot make: the layer that makes each one, and why.
     """
 
@@ -87,24 +84,24 @@ class _Builder:
     arithmetic: Arithmetic
     graph: Graph = field(default_factory=Graph)
     values: dict[str, Value] = field(default_factory=dict)
-    apart: dict[str, tuple[Layer, str]] = field(default_factory=dict)
+    apart: dict[str, Reason] = field(default_factory=dict)
 
     def add(self, lowered: Lowered) -> None:
         """Add a layer, or leave it and what depends on it to those who run the program."""
-        layer = lowered.layer
-        bottoms = self.net.bottom_shapes(self.net[layer.name], self.shapes)
+        layer, given = lowered.layer, self.net[lowered.layer.name]
+        bottoms = self.net.bottom_shapes(given, self.shapes)
+        check_ready(given, bottoms)
         missing = next((blob for blob in layer.bottoms if blob in self.apart), None)
         coded = layer.op.part is not None or layer.quant is not None
         if missing and coded:
             first, reason = self.apart[missing]
             raise ModelError(f"{reason}, and layer '{layer.name}' depends on it", layer=first.name, hint=HINT)
         with in_layer(layer.name):
-            work = self.apart[missing] if missing else self._work(lowered, bottoms, coded=coded)
-            made = [] if isinstance(work, tuple) else work()
-        if isinstance(work, tuple):
+            made = self.apart[missing] if missing else self._made(lowered, bottoms, coded=coded)
+        if isinstance(made, tuple):
             for blob in layer.bottoms:
                 self.give(blob, layer.name)
-            self.apart |= dict.fromkeys(layer.tops, work)
+            self.apart |= dict.fromkeys(layer.tops, made)
             return
         for top, value in zip(layer.tops, made, strict=False):
             self.values[top] = value
@@ -122,8 +119,8 @@ class _Builder:
                 return
         self.graph.outputs.append(Output(blob, value, (reader,) if reader else ()))
 
-    def _coded(self, lowered: Lowered, bottoms: Sequence[Shape]) -> Adds:
-        """Give what adds a multiply-accumulate layer on codes, between its trims.
+    def _coded(self, lowered: Lowered, bottoms: Sequence[Shape]) -> list[Value]:
+        """Add a multiply-accumulate layer on codes, between its trims.
 
         Raises
         ------
@@ -147,18 +144,14 @@ class _Builder:
             )
         if math.prod(walk.in_shape) != math.prod(bottoms[0][1:]):
             raise ModelError("it multiplies along some axes of a picture only", hint="use axis: 1")
+        blob = layer.bottoms[0]
+        x = self._stepped(self._value(blob), Trim(layer_in), layer.name)
+        self.values[blob] = x
+        y = self._node(Multiply(layer, walk, codes), layer, [x], layer.tops[0])
+        return [self._stepped(y, Trim(layer_out), layer.name)]
 
-        def add() -> list[Value]:
-            blob = layer.bottoms[0]
-            x = self._stepped(self._value(blob), Trim(layer_in), layer.name)
-            self.values[blob] = x
-            y = self._node(Multiply(layer, walk, codes), layer, [x], layer.tops[0])
-            return [self._stepped(y, Trim(layer_out), layer.name)]
-
-        return add
-
-    def _work(self, lowered: Lowered, bottoms: Sequence[Shape], *, coded: bool) -> Adds | Reason:
-        """Give what adds a layer; or why it cannot be one of the program's."""
+    def _made(self, lowered: Lowered, bottoms: Sequence[Shape], *, coded: bool) -> list[Value] | Reason:
+        """Add a layer and give what its tops hold; or say why it cannot be one of the program's."""
         if coded:
             return self._coded(lowered, bottoms)
         layer = lowered.layer
@@ -166,19 +159,19 @@ class _Builder:
             return layer, "it does not work on pictures"
         form, kept = layer.op.form(bottoms), layer.op.passes_on(len(bottoms))
         if isinstance(form, Same):
-            return lambda: [self._value(layer.bottoms[0])] * len(layer.tops)
+            return [self._value(layer.bottoms[0])] * len(layer.tops)
         if isinstance(form, Stack) or kept:
             return self._picked(layer, bottoms, kept or len(bottoms))
         if form is None:
             return layer, f"{layer.op.type} computes in float"
         if isinstance(form, Clamp):
             bound = Bound(form.low, form.high)
-            return lambda: [self._stepped(self._value(layer.bottoms[0]), bound, layer.name, layer.tops[0])]
+            return [self._stepped(self._value(layer.bottoms[0]), bound, layer.name, layer.tops[0])]
         if isinstance(form, Pointwise):
             return self._function(layer, form)
-        return lambda: [self._node(form, layer, [self._value(blob) for blob in layer.bottoms], layer.tops[0])]
+        return [self._node(form, layer, [self._value(blob) for blob in layer.bottoms], layer.tops[0])]
 
-    def _function(self, layer: Layer, form: Pointwise) -> Adds | Reason:
+    def _function(self, layer: Layer, form: Pointwise) -> list[Value] | Reason:
         value = self._value(layer.bottoms[0])
         before: tuple[Layer, ...] = ()
         by_channel = form.by_channel
@@ -191,27 +184,21 @@ class _Builder:
         if span * (value.channels if by_channel else 1) > MOST_RESULTS:
             return layer, f"{layer.op.type} is a function of numbers that have too many codes for a table, or none"
         work = Function((*before, layer), by_channel)
-        return lambda: [self._node(work, layer, [value], layer.tops[0], [each.name for each in before])]
+        return [self._node(work, layer, [value], layer.tops[0], [each.name for each in before])]
 
-    def _picked(self, layer: Layer, bottoms: Sequence[Shape], kept: int) -> Adds | Reason:
-        places = [picked_places(layer, bottoms, top) for top in range(len(layer.tops))]
-        if any(place is None for place in places):
+    def _picked(self, layer: Layer, bottoms: Sequence[Shape], kept: int) -> list[Value] | Reason:
+        found = [picked_places(layer, bottoms, top) for top in range(len(layer.tops))]
+        places = [each for each in found if each is not None]
+        if len(places) < len(found):
             return layer, f"{layer.op.type} mixes pictures of a batch"
+        inputs = [self._value(blob) for blob in layer.bottoms[:kept]]
+        return [self._pick(layer, inputs, each, top) for top, each in enumerate(places)]
 
-        def add() -> list[Value]:
-            inputs = [self._value(blob) for blob in layer.bottoms[:kept]]
-            return [self._pick(layer, inputs, place, top) for top, place in enumerate(places)]
-
-        return add
-
-    def _pick(self, layer: Layer, inputs: list[Value], places: Array | None, top: int) -> Value:
-        assert places is not None
+    def _pick(self, layer: Layer, inputs: list[Value], places: Array, top: int) -> Value:
         shape = self.shapes[layer.name][top][1:]
-        if len(inputs) == 1 and np.array_equal(places, np.arange(math.prod(inputs[0].shape))):
-            # The same numbers in the same places, under another shape.
-            value = inputs[0]
-            return self._append(Node(Copy(), [layer.name], [value], Value(layer.tops[top], shape)))
-        return self._append(Node(Pick(places), [layer.name], inputs, Value(layer.tops[top], shape)))
+        # The same numbers in the same places, under another shape, are a copy.
+        same = len(inputs) == 1 and np.array_equal(places, np.arange(math.prod(inputs[0].shape)))
+        return self._append(Node(Copy() if same else Pick(places), [layer.name], inputs, Value(layer.tops[top], shape)))
 
     def _value(self, blob: str) -> Value:
         if blob not in self.values:
@@ -221,10 +208,12 @@ class _Builder:
         return self.values[blob]
 
     def _stepped(self, value: Value, step: Step, layer: str, blob: str = "") -> Value:
-        if isinstance(step, Trim) and isinstance(value.numbers, Grid):
-            fmt, grid = step.fmt, value.numbers
-            if fmt.fl == grid.fl and fmt.low_code <= grid.low and grid.high <= fmt.high_code:
-                return value
+        if (
+            isinstance(step, Trim)
+            and isinstance(value.numbers, Grid)
+            and value.numbers.trimmed(step.fmt, self.arithmetic) == value.numbers
+        ):
+            return value
         output = Value(blob or value.blob, value.shape)
         maker = self.graph.maker(value)
         if (
