@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,13 @@ class Results:
     def are_integers(self) -> bool:
         """Whether it is done in integers alone."""
         return isinstance(self.numbers, Grid)
+
+
+def divided(results: Results, inputs: Sequence[Value]) -> Results:
+    """Give results as whoever reads them needs them: quotients that nothing trims at once are float32's."""
+    if results.divisor == 1:
+        return results
+    return replace(results, numbers=Words(largest_of(inputs[0].numbers)), divisor=1)
 
 
 def met(inputs: Sequence[Value]) -> tuple[Numbers, list[int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -11,9 +11,9 @@ from ristretto.errors import in_layer
 from ristretto.export.base import Subject
 from ristretto.export.program.build import build
 from ristretto.export.program.graph import Copy, Function, Graph, Load, Multiply, Node, Pick, Value
-from ristretto.export.program.made import Results
-from ristretto.export.program.numbers import Finish, Numbers, Words, finished, largest_of, word_of
-from ristretto.export.program.results import first_trim, results_of
+from ristretto.export.program.made import Results, divided
+from ristretto.export.program.numbers import Finish, Numbers, finished, in_order, word_of
+from ristretto.export.program.results import results_of
 from ristretto.export.stems import stems
 from ristretto.formats import Arithmetic
 from ristretto.hardware.grid import Grid
@@ -150,12 +150,11 @@ class _Writer:
         return entry, results.arrays
 
     def _finished(self, node: Node) -> tuple[Results, Finish]:
-        trim = first_trim(node.steps, self.arithmetic)
+        trims, _ = in_order(node.steps, self.arithmetic)
+        trim = trims[0] if trims else None
         results = results_of(node.work, node.inputs, trim, self.arithmetic)
-        undivided = results.divisor != 1 and trim is None
-        if undivided and (node.steps or not results.divisor or self._is_read_inside(node.output)):
-            # A quotient that is not trimmed at once: whoever reads it needs it as it is.
-            results = replace(results, numbers=Words(largest_of(node.inputs[0].numbers)), divisor=1)
+        if trim is None and (node.steps or not results.divisor or self._is_read_inside(node.output)):
+            results = divided(results, node.inputs)
         if isinstance(node.work, Load):
             return results, Finish(node.output.numbers)
         return results, finished(results.numbers, node.steps, self.arithmetic, divides=results.divisor != 1)

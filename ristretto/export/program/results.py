@@ -7,16 +7,9 @@ from functools import singledispatch
 
 from ristretto.export.program.graph import Copy, Function, Load, Multiply, Node, Pick, Value, Work
 from ristretto.export.program.joined import joined, picked
-from ristretto.export.program.made import Results
+from ristretto.export.program.made import Results, divided
 from ristretto.export.program.multiplied import multiplied
-from ristretto.export.program.numbers import (
-    Numbers,
-    Step,
-    Words,
-    finished,
-    in_order,
-    largest_of,
-)
+from ristretto.export.program.numbers import Numbers, Words, finished
 from ristretto.export.program.tabled import responded, tabled
 from ristretto.export.program.windowed import windowed
 from ristretto.formats import Arithmetic, FixedPoint
@@ -24,17 +17,9 @@ from ristretto.net.form import Join, Response, Window
 
 
 def numbers_of(node: Node, arithmetic: Arithmetic) -> Numbers:
-    """Give what a node's output holds, whoever reads it."""
-    results = results_of(node.work, node.inputs, first_trim(node.steps, arithmetic), arithmetic)
-    if results.divisor != 1 and not node.steps:
-        return Words(largest_of(node.inputs[0].numbers))
-    return finished(results.numbers, node.steps, arithmetic, divides=results.divisor != 1).numbers
-
-
-def first_trim(steps: Sequence[Step], arithmetic: Arithmetic) -> FixedPoint | None:
-    """Give the trim that comes first behind an operation, if there is one."""
-    trims, _ = in_order(steps, arithmetic)
-    return trims[0] if trims else None
+    """Give what a node's output holds, whoever reads it, before the trims of others are fused with it."""
+    results = divided(results_of(node.work, node.inputs, None, arithmetic), node.inputs)
+    return finished(results.numbers, node.steps, arithmetic).numbers
 
 
 @singledispatch
