@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ristretto.export.program.memory import STORAGES, Blob, Storage
-from ristretto.export.program.text import comment, constant_name, described
+from ristretto.export.program.text import blob_name, comment, constant_name, count_macro, described
 from ristretto.hardware.grid import bits_for
 from ristretto.net.op import Array
 
@@ -71,15 +71,17 @@ class Call:
         Lines.
     multiplication : Multiplication or None
         What it calls, where that is one.
-    words, raises : bool
-        Whether it needs numbers of binary32, and powers of such.
+    finish : str
+        What it is told of the trims of its results; empty where it has none.
+    raises : bool
+        Whether it needs powers of numbers of binary32.
     """
 
     caption: str
     constants: Sequence[str]
     calls: Sequence[str]
     multiplication: Multiplication | None = None
-    words: bool = False
+    finish: str = ""
     raises: bool = False
 
 
@@ -121,7 +123,7 @@ class _Writer:
         return self._moved(blob, f"{blob.value['name']}_out[i] = {blob.storage.pool}[{blob.offset} + i];", "Output")
 
     def _moved(self, blob: Blob, line: str, what: str) -> Call:
-        macro = f"{self.prefix}_{blob.value['name']}_COUNT".upper()
+        macro = count_macro(blob.value["name"], self.prefix)
         loop = [f"for (int32_t i = 0; i < {macro}; i++)", f"    {line}"]
         return Call(comment(f"{what} {blob.value['blob']}: {described(blob.value['numbers'])}."), [], loop)
 
@@ -129,11 +131,11 @@ class _Writer:
 
     @property
     def _ins(self) -> list[str]:
-        return [f"&{name}_blob" for name in self.operation["inputs"]]
+        return [f"&{blob_name(name)}" for name in self.operation["inputs"]]
 
     @property
     def _out(self) -> str:
-        return f"&{self.operation['output']['name']}_blob"
+        return f"&{blob_name(self.operation['output']['name'])}"
 
     def _constant(self, key: str) -> str:
         return constant_name(self.operation["arrays"][key], self.prefix)
@@ -142,7 +144,7 @@ class _Writer:
         return f"static const struct blob *const in[] = {{{', '.join(self._ins)}}};"
 
     def _numbers(self, name: str, kind: str, numbers: Sequence[int]) -> str:
-        return f"static const {kind} {name}[] = {{{', '.join(map(str, numbers))}}};"
+        return f"static const {kind} {name}[] = {_braced(numbers)};"
 
     @property
     def _real(self) -> str:
@@ -153,22 +155,20 @@ class _Writer:
         finish = self.operation["finish"]
         lines, codes = [], "{0, 0}"
         if finish["stages"]:
-            listed = ", ".join(f"{{{stage['shift']}, {stage['low']}, {stage['high']}}}" for stage in finish["stages"])
-            lines = [f"static const struct stage stages[] = {{{listed}}};"]
+            stages = [_braced([stage["shift"], stage["low"], stage["high"]]) for stage in finish["stages"]]
+            lines = [f"static const struct stage stages[] = {_braced(stages)};"]
             codes = f"{{stages, {len(finish['stages'])}}}"
         if not self._real:
             if not lines:
                 return [], AS_IT_IS
             return [*lines, f"static const struct finish finish = {codes};"], "&finish"
-        parts = []
-        for name, kind, numbers in (
-            ("bound", "uint32_t bound[2]", finish["bound"]),
-            ("encoding", "struct encoding encoding", finish["encode"] and finish["encode"].values()),
-        ):
-            if numbers:
-                lines.append(f"static const {kind} = {{{', '.join(map(str, numbers))}}};")
-            parts.append(f"{'&' if name == 'encoding' else ''}{name}" if numbers else "0")
-        lines.append(f"static const struct real_finish finish = {{{', '.join(parts)}, {codes}}};")
+        if bound := finish["bound"]:
+            lines.append(f"static const uint32_t bound[2] = {_braced(bound)};")
+        if encode := finish["encode"]:
+            numbers = _braced([encode["fl"], encode["low"], encode["high"]])
+            lines.append(f"static const struct encoding encoding = {numbers};")
+        parts = ["bound" if bound else "0", "&encoding" if encode else "0", codes]
+        lines.append(f"static const struct real_finish finish = {_braced(parts)};")
         return lines, "&finish"
 
     def _caption(self, what: str = "") -> str:
@@ -179,7 +179,7 @@ class _Writer:
     def _written(self, constants: Sequence[str], call: str, what: str = "", **more: Any) -> Call:
         stages, finish = self._finish()
         calls = [f"{call}, {self._out}, {finish});"]
-        return Call(self._caption(what), [*constants, *stages], calls, words=bool(self._real), **more)
+        return Call(self._caption(what), [*constants, *stages], calls, finish=finish, **more)
 
     # Operations
 
@@ -204,7 +204,7 @@ class _Writer:
             numbers = f"{run['from']}, {self._out}, {to}, {run['count']}, {left}{finish}"
             calls.append(f"copy{self._real}({self._ins[run['input']]}, {numbers});")
             to += run["count"]
-        return Call(self._caption(), constants, calls, words=bool(self._real))
+        return Call(self._caption(), constants, calls, finish=finish)
 
     def _multiply(self) -> Call:
         operation = self.operation
@@ -308,6 +308,10 @@ WRITERS: Mapping[str, Callable[[_Writer], Call]] = {
 }
 """What writes each kind of operation."""
 JOINS = {"SUM": "add", "PROD": "product", "MAX": "maximum"}
+
+
+def _braced(numbers: Sequence[int | str]) -> str:
+    return f"{{{', '.join(map(str, numbers))}}}"
 
 
 def _pair(name: str, pair: Sequence[int]) -> str:

@@ -36,6 +36,16 @@ def constant_name(name: str, prefix: str) -> str:
     return f"{prefix}_{name.replace('.', '_')}"
 
 
+def blob_name(name: str) -> str:
+    """Give what the program calls a value of a manifest in memory."""
+    return f"{name}_blob"
+
+
+def count_macro(name: str, prefix: str) -> str:
+    """Give the macro that says how many numbers an input or an output has, by its value's name."""
+    return f"{prefix}_{name}_COUNT".upper()
+
+
 def constant_type(array: Array) -> str:
     """Give the type in C of a constant's numbers."""
     return f"{array.dtype.name}_t"
