@@ -9,6 +9,7 @@ from ristretto.data import AS_WRITTEN, Feed, Preparation
 from ristretto.execute import default_threads
 from ristretto.formats import EXACT, Arithmetic
 from ristretto.hardware.observe import ObservingExecutor, observe
+from ristretto.hardware.obstacle import refuse_obstacles
 from ristretto.hardware.realisability import Realisability, needs
 
 OBSERVED_BATCHES = 10
@@ -65,7 +66,7 @@ def hardware(
     net, source = open_test(read, whole, watcher, data=data, preparation=preparation)
     executor = ObservingExecutor(net, source.shapes, arithmetic=arithmetic)
     if strict_hardware:
-        needs(executor.path).refuse()
+        refuse_obstacles(executor.path.obstacles)
     with watcher.stage("observing totals", iterations) as advance:
         observed = observe(executor, source.batches(iterations), threads, advance)
     pictures = iterations * next((shape[0] for shape in source.shapes.values() if shape), 1)

@@ -15,7 +15,7 @@ from ristretto.formats.power_of_two import WIDEST_EXPONENT
 from ristretto.hardware.datapath import Datapath, Stage
 from ristretto.hardware.mac import MacPath
 from ristretto.hardware.observe import MOST_CODES, Observed, Seen
-from ristretto.hardware.obstacle import Obstacle, refuse_obstacles
+from ristretto.hardware.obstacle import Obstacle
 from ristretto.net import LayerQuant, Shape
 from ristretto.net.op import Array
 from ristretto.net.quant import bits_of, param_bits
@@ -145,10 +145,6 @@ class Realisability:
     def widest_accumulator(self) -> int:
         """The word that holds every total of every layer, bits."""
         return max((layer.path.accumulator_bits for layer in self.layers if layer.path), default=0)
-
-    def refuse(self) -> None:
-        """Raise a HardwareError where anything needs more than shifts."""
-        refuse_obstacles(self.obstacles)
 
 
 def extra_shifts(stage: Stage) -> list[str]:

@@ -11,6 +11,7 @@ from ristretto.errors import HardwareError
 from ristretto.formats import FixedPoint, MiniFloat
 from ristretto.hardware import Grid, Obstacle, needs, trace
 from ristretto.hardware.forms import is_power_of_two
+from ristretto.hardware.obstacle import refuse_obstacles
 from ristretto.layers import (
     LRN,
     MVN,
@@ -66,7 +67,7 @@ def test_what_stands_between_integers_is_named_with_advice(kind: str) -> None:
     # Behind it there are integers again.
     assert path.grids["last.top0"] is not None
     with pytest.raises(HardwareError, match="layer 'x'") as caught:
-        needs(path).refuse()
+        refuse_obstacles(needs(path).obstacles)
     assert obstacle.advice in caught.value.hint
 
 
@@ -97,7 +98,7 @@ def test_what_shifts_and_places_can_do_is_no_obstacle(what: str) -> None:
     path = trace(net_of(FIRST, layer, conv("last", "x", channels=channels)), {})
     assert path.obstacles == ()
     assert path.grids["x.top0"] is not None
-    needs(path).refuse()
+    refuse_obstacles(needs(path).obstacles)
 
 
 def test_slices_and_splits_give_all_their_tops_a_grid() -> None:
@@ -213,7 +214,7 @@ def test_powers_of_two_are_told(number: float, answer: bool) -> None:
 def test_many_obstacles_make_one_line() -> None:
     layers = [Layer(f"s{i}", Sigmoid(), (f"s{i - 1}" if i else "first",), (f"s{i}",)) for i in range(8)]
     with pytest.raises(HardwareError) as caught:
-        needs(trace(net_of(FIRST, *layers, conv("last", "s7")), {})).refuse()
+        refuse_obstacles(needs(trace(net_of(FIRST, *layers, conv("last", "s7")), {})).obstacles)
     assert "\n" not in caught.value.message
     assert "'s1', 's2', 's3', 's4' and 3 more" in caught.value.message
 
