@@ -125,6 +125,11 @@ def _fed(read: Model, net: Net, data: Feed, phase: Phase, preparation: Preparati
     return feed(data, net.data_layers, phase=phase, search_path=(read.path.parent,), preparation=preparation)
 
 
+def prepared_for_scores(preparation: Preparation, data: Feed | None, calibration_data: Feed | None) -> Preparation:
+    """Give what is done to the pictures that scores are taken on: they may be prepared for the measurement alone."""
+    return preparation if data is not None or calibration_data is None else AS_WRITTEN
+
+
 def refuse_alone(preparation: Preparation) -> None:
     """Raise a DataError where it is said how pictures are prepared, and there are none to prepare."""
     if preparation != AS_WRITTEN:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ristretto.api.feeding import open_calibration, open_test
+from ristretto.api.feeding import open_calibration, open_test, prepared_for_scores
 from ristretto.api.loading import ModelSource, WeightsSource, chosen, load, pass_on
 from ristretto.api.watch import Watcher
 from ristretto.caffe.reader import Model
 from ristretto.calibrate import CalibrationStats, calibrate, from_arrays, to_arrays
-from ristretto.data import AS_WRITTEN, BatchSource, CachedSource, Feed, Preparation
+from ristretto.data import BatchSource, CachedSource, Feed, Preparation
 from ristretto.errors import SearchError
 from ristretto.identity import digest
 from ristretto.net import Net, Phase, QuantSpec
@@ -109,8 +109,7 @@ def open_float(
     read, whole = load(model, weights)
     pass_on(read, watcher)
     whole = prepare(QuantizeLayers(FLOAT)(whole), watcher)
-    # Pictures may be prepared for the measurement alone.
-    for_test = preparation if data is not None or calibration_data is None else AS_WRITTEN
+    for_test = prepared_for_scores(preparation, data, calibration_data)
     test, opened = open_test(read, whole, watcher, data=data, preparation=for_test)
     goal = choose_goal(test, score_blob, error_margin)
     source = CachedSource(opened, CACHE_BYTES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ristretto.api.feeding import open_calibration, open_test
+from ristretto.api.feeding import open_calibration, open_test, prepared_for_scores
 from ristretto.api.judging import open_journal
 from ristretto.api.loading import ModelSource, prototxt_of
 from ristretto.api.watch import Silent, Watcher
@@ -64,8 +64,7 @@ def data_digests(
     """
     watcher = watcher or Silent()
     read = prototxt_of(model)
-    # As `open_float` has it: pictures may be prepared for the measurement alone.
-    for_test = preparation if data is not None or calibration_data is None else AS_WRITTEN
+    for_test = prepared_for_scores(preparation, data, calibration_data)
     _, source = open_test(read, read.net, Silent(), data=data, preparation=for_test)
     _, training = open_calibration(
         read, read.net, source, Phase.TEST, Silent(), data=calibration_data, preparation=preparation
