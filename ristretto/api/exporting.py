@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -74,22 +75,21 @@ def export(
         raise RistrettoError(f"{kind} has no place for golden vectors", hint="export them with --format integers")
     read, whole = load(model, weights)
     pass_on(read, watcher)
-    machine = HardwareWish(strict=strict_hardware)
-    if not golden and data is None:
+    net = whole.for_phase(Phase.TEST)
+    source: BatchSource | None = None
+    if golden or data is not None:
+        fed = without_scores(net) if golden else whole
+        net, source = open_test(read, fed, watcher, data=data, preparation=preparation, with_score=not golden)
+    else:
         refuse_alone(preparation)
-        net = whole.for_phase(Phase.TEST)
-        shapes = undeclared_shapes(read, net, Phase.TEST)
-        machine.check_net(net, shapes, arithmetic)
-        return exporter.export(Subject(net, shapes, arithmetic=arithmetic, batch=batch))
-    if golden:
-        whole = without_scores(whole.for_phase(Phase.TEST))
-    net, source = open_test(read, whole, watcher, data=data, preparation=preparation, with_score=not golden)
-    machine.check_net(net, source.shapes, arithmetic)
-    if not golden:
-        return exporter.export(Subject(net, source.shapes, arithmetic=arithmetic, batch=batch))
+    shapes = undeclared_shapes(read, net, Phase.TEST) if source is None else source.shapes
+    HardwareWish(strict=strict_hardware).check_net(net, shapes, arithmetic)
+    subject = Subject(net, shapes, arithmetic=arithmetic, batch=batch)
+    if source is None or not golden:
+        return exporter.export(subject)
     pictures = first_pictures(source, golden)
     with watcher.stage("golden vectors", golden) as advance:
-        return exporter.export(Subject(net, source.shapes, pictures, arithmetic, advance, batch))
+        return exporter.export(replace(subject, pictures=pictures, advance=advance))
 
 
 def without_scores(net: Net) -> Net:
