@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ristretto.api.loading import ModelSource, WeightsSource, chosen, load
+from ristretto.data.tables import KINDS_OF_NUMBERS
 from ristretto.errors import DataError
 from ristretto.execute import EXECUTORS, default_threads
 from ristretto.formats import EXACT, Arithmetic
@@ -81,7 +82,7 @@ def _batch(net: Net, arrays: Array | Mapping[str, Array]) -> dict[str, NDArray[n
     for name, array in given.items():
         try:
             numbers = np.asarray(array)
-            if numbers.dtype.kind not in "fiub":
+            if numbers.dtype.kind not in KINDS_OF_NUMBERS:
                 raise TypeError(f"it is of the type {numbers.dtype}")
             batch[name] = np.ascontiguousarray(numbers, np.float32)
         except (TypeError, ValueError) as error:
