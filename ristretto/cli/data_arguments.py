@@ -93,7 +93,7 @@ def chosen_preparation(arguments: argparse.Namespace) -> Preparation:
     )
 
 
-def data_paths(arguments: argparse.Namespace) -> list[str]:
-    """Give the paths that the options name, which no result may be written to."""
-    named = (arguments.data, getattr(arguments, "calibration_data", None), arguments.mean_file)
-    return [path for path in named if path]
+def input_paths(arguments: argparse.Namespace) -> list[str]:
+    """Give what a command reads that runs a net on data: net, weights and data, which no result may be written to."""
+    data = (arguments.data, getattr(arguments, "calibration_data", None), arguments.mean_file)
+    return [arguments.model, arguments.weights, *(path for path in data if path)]

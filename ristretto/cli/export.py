@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ristretto import api
 from ristretto.cli.arguments import add_json, add_model, add_round_halves, chosen_halves, json_files, positive
-from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
+from ristretto.cli.data_arguments import add_data, chosen_preparation, input_paths
 from ristretto.cli.hardware_arguments import add_strict
 from ristretto.cli.output import show
 from ristretto.cli.watch import TerminalWatcher
@@ -72,30 +72,23 @@ def chosen_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; give its exit code."""
-    console = terminal.console(stderr=True)
+    watcher = TerminalWatcher(terminal.console(stderr=True))
     single = EXPORTERS[arguments.format].single_file
     out = Path(arguments.out)
     # The manifest is named first of all: an output that is an input, or cannot be written, is found before any work.
-    outputs = Outputs(
-        [out if single else out / MANIFEST, *json_files(arguments)],
-        inputs=[arguments.model, arguments.weights, *data_paths(arguments)],
-    )
+    first = out if single else out / MANIFEST
+    outputs = Outputs([first, *json_files(arguments)], inputs=input_paths(arguments))
     earlier = None if single else EarlierExport.found(out)
     with outputs:
-        exported = api.export(
-            arguments.model,
-            arguments.weights,
-            arguments.format,
-            **chosen_settings(arguments),
-            watcher=TerminalWatcher(console),
-        )
+        settings = chosen_settings(arguments)
+        exported = api.export(arguments.model, arguments.weights, arguments.format, **settings, watcher=watcher)
         for name, content in exported.files.items():
-            path = out / name if name else out
-            if not single and name != MANIFEST:
+            path = out / name
+            if path != first:
                 outputs.add(path)
             outputs.write(path, content)
         for note in exported.notes:
-            console.print(f"note: {note}")
+            watcher.note(note)
         told = Text(exports.summary(exported, arguments.out))
         show(told, exports.plain(exported, arguments.format), arguments.json, outputs)
     if earlier is not None:

@@ -7,7 +7,7 @@ import argparse
 from ristretto import api
 from ristretto.api.hardware_report import OBSERVED_BATCHES
 from ristretto.cli.arguments import add_json, add_model, add_running, chosen_arithmetic, json_files
-from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
+from ristretto.cli.data_arguments import add_data, chosen_preparation, input_paths
 from ristretto.cli.hardware_arguments import add_strict
 from ristretto.cli.output import note_gpu, show
 from ristretto.cli.watch import TerminalWatcher
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; give its exit code."""
     note_gpu(arguments.gpu)
-    with Outputs(json_files(arguments), inputs=[arguments.model, arguments.weights, *data_paths(arguments)]) as outputs:
+    with Outputs(json_files(arguments), inputs=input_paths(arguments)) as outputs:
         result = api.hardware(
             arguments.model,
             arguments.weights,

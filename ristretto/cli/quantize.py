@@ -19,7 +19,7 @@ from ristretto.cli.arguments import (
     percentage,
     whole,
 )
-from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
+from ristretto.cli.data_arguments import add_data, chosen_preparation, input_paths
 from ristretto.cli.hardware_arguments import add_hardware
 from ristretto.cli.help import CHOOSING, FILES, RUNNING, section
 from ristretto.cli.layer_arguments import add_layers, kept_layers
@@ -168,7 +168,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.pareto is not None:
         plot.require_matplotlib()
         files += front.fixed_files(arguments.pareto)
-    with Outputs(files, inputs=[arguments.model, arguments.weights, *data_paths(arguments)]) as outputs:
+    with Outputs(files, inputs=input_paths(arguments)) as outputs:
         watcher = TerminalWatcher(terminal.console(stderr=True))
         result = api.quantize(arguments.model, arguments.weights, **settings, watcher=watcher)
         outputs.write(arguments.model_quantized, result.encoded())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from ristretto import api
 from ristretto.api.sweeping import SWEPT_MODES, SWEPT_WIDTHS
 from ristretto.cli.arguments import add_choosing, add_json, add_model, add_running, chosen_arithmetic, json_files
-from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
+from ristretto.cli.data_arguments import add_data, chosen_preparation, input_paths
 from ristretto.cli.help import CHOOSING, section
 from ristretto.cli.output import note_gpu, show
 from ristretto.cli.plot_arguments import add_plot
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         plot.require_matplotlib()
     files = [*arguments.plot, *json_files(arguments)]
-    with Outputs(files, inputs=[arguments.model, arguments.weights, *data_paths(arguments)]) as outputs:
+    with Outputs(files, inputs=input_paths(arguments)) as outputs:
         swept = api.sweep(
             arguments.model,
             arguments.weights,

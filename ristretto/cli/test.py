@@ -6,7 +6,7 @@ import argparse
 
 from ristretto import api
 from ristretto.cli.arguments import add_json, add_model, add_running, chosen_arithmetic, json_files
-from ristretto.cli.data_arguments import add_data, chosen_preparation, data_paths
+from ristretto.cli.data_arguments import add_data, chosen_preparation, input_paths
 from ristretto.cli.help import RUNNING, section
 from ristretto.cli.output import note_gpu, show
 from ristretto.cli.watch import TerminalWatcher
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; give its exit code."""
     note_gpu(arguments.gpu)
-    with Outputs(json_files(arguments), inputs=[arguments.model, arguments.weights, *data_paths(arguments)]) as outputs:
+    with Outputs(json_files(arguments), inputs=input_paths(arguments)) as outputs:
         result = api.test(
             arguments.model,
             arguments.weights,
