@@ -11,6 +11,7 @@ import pytest
 from ristretto.cli.commands import COMMANDS, build_parser
 from ristretto.cli.completion import ANY_FILES, FOLDERS, SHELLS, SUFFIXES, script
 from ristretto.cli.main import main
+from tests.cli_examples import parser_of
 
 VALUES = {"N", "BITS", "BLOB", "POINTS", "SHARE", "PIXELS"}
 
@@ -96,8 +97,7 @@ def test_a_script_is_printed_that_the_shell_reads(shell: str, capsys: pytest.Cap
 def test_every_file_that_an_option_names_is_of_a_known_kind() -> None:
     known = {*SUFFIXES, *FOLDERS, *ANY_FILES}
     for command in COMMANDS:
-        parser = build_parser()._subparsers._group_actions[0].choices[command.NAME]  # type: ignore[union-attr,index]
-        for action in parser._actions:
+        for action in parser_of(command)._actions:
             about_files = any(word in f" {action.help} " for word in (" write ", " folder ", " goes", " file "))
             if action.nargs != 0 and action.choices is None and about_files and action.metavar not in VALUES:
                 assert action.metavar in known, f"{command.NAME} {action.option_strings}: {action.metavar}"

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ import pytest
 from ristretto.caffe.caffemodel import encode_weights
 from ristretto.caffe.reader import load_weights, read_model
 from ristretto.cli.main import main
-from ristretto.net import Layer, Net
 from ristretto.outputs import Outputs
 from tests.export import readers
 
@@ -152,17 +152,14 @@ def test_weights_with_nan_and_of_another_net(
     lenet: list[str], tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     net = load_weights(read_model(lenet[1]).net, lenet[3])
-    for change, said in ((np.float32([np.nan]), "NaN"), (np.zeros((3, 2), np.float32), "shape")):
-        layers = []
-        for layer in net:
-            blobs = layer.blobs
-            if layer.name == "ip1":
-                spoilt = blobs[0].copy()
-                spoilt.flat[7] = np.nan
-                blobs = (spoilt if change.ndim == 1 else change, *blobs[1:])
-            layers.append(Layer(layer.name, layer.op, layer.bottoms, layer.tops, blobs, layer.include, layer.exclude))
+    spoilt = net["ip1"].blobs[0].copy()
+    spoilt.flat[7] = np.nan
+    for blob, said in ((spoilt, "NaN"), (np.zeros((3, 2), np.float32), "shape")):
+        ip1 = replace(net["ip1"], blobs=(blob, *net["ip1"].blobs[1:]))
         other = tmp_path / "other.caffemodel"
-        other.write_bytes(encode_weights(Net(net.name, tuple(layers))))
+        other.write_bytes(
+            encode_weights(replace(net, layers=tuple(ip1 if layer.name == "ip1" else layer for layer in net)))
+        )
         words = [*lenet[:3], str(other), "--format", kind, "--golden", "1", str(tmp_path / "words")]
         refuse(capsys, words, "layer 'ip1'", said)
         assert {path.name for path in tmp_path.iterdir()} == {"other.caffemodel"}

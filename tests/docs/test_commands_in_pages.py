@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import shlex
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from ristretto.cli.arguments import normalise
 from ristretto.cli.commands import COMMANDS, build_parser
-from tests.cli_examples import parse
+from tests.cli_examples import parse, parser_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "models").rglob("*.md")])
@@ -48,9 +47,10 @@ def commands(page: Path) -> list[str]:
     return found
 
 
+@pytest.fixture(scope="module")
 def known_options() -> set[str]:
-    (subs,) = (a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction))
-    return {word for sub in subs.choices.values() for action in sub._actions for word in action.option_strings}
+    """The options of all commands."""
+    return {word for command in COMMANDS for action in parser_of(command)._actions for word in action.option_strings}
 
 
 def test_pages_have_commands() -> None:
@@ -64,8 +64,8 @@ def test_commands_are_taken(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_options_exist(page: Path) -> None:
-    known = known_options() | set(OF_OTHERS)
+def test_options_exist(page: Path, known_options: set[str]) -> None:
+    known = known_options | set(OF_OTHERS)
     named = {match.replace("-", "_").replace("__", "--", 1) for match in INLINE.findall(page.read_text("utf-8"))}
     assert not named - known, f"{page.name} names options that no command has"
 
