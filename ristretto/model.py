@@ -194,10 +194,13 @@ class Model:
         Exported
             What was written, and notes on it.
         """
+        place = Path(out)
         single = chosen("format", kind, EXPORTERS).single_file
-        earlier = None if single else EarlierExport.found(Path(out))
+        earlier = None if single else EarlierExport.found(place)
         exported = api.export(self.source, self.net, kind, **options)
-        self._write({Path(out) / name if name else Path(out): data for name, data in exported.files.items()})
+        with Outputs([place / name for name in exported.files], inputs=self.files) as outputs:
+            for name, content in exported.files.items():
+                outputs.write(place / name, content)
         if earlier is not None:
             earlier.remove_others(exported.files)
         return exported
@@ -217,12 +220,14 @@ class Model:
         OutputError
             When a file cannot be written, or is one that the net was read from.
         """
-        self._write({Path(model): encode(self.text), **_where(weights, lambda: encode_weights(self.net))})
+        self._write((model, lambda: encode(self.text)), (weights, lambda: encode_weights(self.net)))
 
-    def _write(self, contents: Mapping[Path, bytes]) -> None:
-        with Outputs(contents, inputs=self.files) as outputs:
-            for path, content in contents.items():
-                outputs.write(path, content)
+    def _write(self, *files: tuple[str | Path | None, Callable[[], bytes]]) -> None:
+        """Write the files that have a path, with what makes their content."""
+        named = [(Path(path), make) for path, make in files if path is not None]
+        with Outputs([path for path, _ in named], inputs=self.files) as outputs:
+            for path, make in named:
+                outputs.write(path, make())
 
     def __str__(self) -> str:
         """Give a table of the layers."""
@@ -305,12 +310,10 @@ class QuantizedModel(Model):
                 hint="name a file for them: weights=...",
             )
         self._write(
-            {
-                Path(model): self.found.encoded(),
-                **_where(weights, self.found.encoded_weights),
-                **_where(float_weights, self.found.encoded_plain_weights),
-                **_where(json, lambda: plain.text(plain.quantized(self.found)).encode()),
-            }
+            (model, self.found.encoded),
+            (weights, self.found.encoded_weights),
+            (float_weights, self.found.encoded_plain_weights),
+            (json, lambda: plain.text(plain.quantized(self.found)).encode()),
         )
 
     @property
@@ -371,10 +374,6 @@ def load(model: str | Path, weights: str | Path | None = None) -> Model:
     """
     source, net = api.load(model, weights)
     return Model(source, net, tuple(Path(file) for file in (model, weights) if file is not None))
-
-
-def _where(path: str | Path | None, make: Callable[[], bytes]) -> dict[Path, bytes]:
-    return {} if path is None else {Path(path): make()}
 
 
 def _phase(name: str) -> Phase:

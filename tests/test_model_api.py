@@ -276,6 +276,13 @@ def test_no_file_is_written_over_one_that_was_read(repo: Path, tmp_path: Path) -
     assert model.read_bytes() == (repo / "models/lenet/deploy.prototxt").read_bytes()
 
 
+def test_two_outputs_of_one_name_are_refused(lenet: Model, quantized: QuantizedModel, tmp_path: Path) -> None:
+    for model, options in ((lenet, {"weights": tmp_path / "a"}), (quantized, {"json": tmp_path / "b" / ".." / "a"})):
+        with pytest.raises(ristretto.RistrettoError, match="is named for two outputs"):
+            model.save(tmp_path / "a", **options)
+        assert not list(tmp_path.iterdir())
+
+
 def test_an_export_takes_the_place_of_an_earlier_one_and_of_nothing_else(
     quantized: QuantizedModel, tmp_path: Path
 ) -> None:
