@@ -230,6 +230,11 @@ def test_arrays_of_different_lengths_are_refused(lenet: Model) -> None:
         lenet.score(data={"data": np.zeros((3, 1, 28, 28)), "label": np.zeros(4)})
 
 
+def test_arrays_of_objects_are_refused(lenet: Model) -> None:
+    with pytest.raises(ristretto.RistrettoError, match="'data' in memory is of the type object"):
+        lenet.score(data={"data": np.array([None])})
+
+
 def test_one_changed_blob_is_enough_to_need_other_weights(quantized: QuantizedModel) -> None:
     last = quantized.net["ip2"]
     changed = dataclasses.replace(last, blobs=(last.blobs[0], last.blobs[1].copy()))

@@ -20,7 +20,7 @@ from ristretto.data.kinds import open_sources
 from ristretto.data.pictures import Pictures, PictureSource
 from ristretto.data.places import find
 from ristretto.data.source import BatchSource, MergedSource
-from ristretto.data.tables import ArrayTable, Column, Table, TableSource, open_arrays
+from ristretto.data.tables import ArrayTable, Column, Table, TableSource, check_column, open_arrays
 from ristretto.data.transform import open_transformer
 from ristretto.errors import DataError, ModelError
 from ristretto.identity import digest
@@ -104,6 +104,9 @@ def table_of(arrays: Mapping[str, NDArray[Any]]) -> ArrayTable:
     DataError
         When one holds no numbers, or they differ in rows.
     """
+    for key, array in arrays.items():
+        # Before they are named: objects have no digest.
+        check_column("memory", key, array.dtype, array.shape)
     return ArrayTable(f"arrays {digest(arrays)[:8]}", arrays)
 
 
@@ -146,11 +149,12 @@ def feed(
     table: Table | None = None
     if isinstance(given, Mapping):
         table = table_of(given)
-        given = table.name
-    # Of arrays in memory it is what messages call them.
-    path = Path(given)
-    if table is None and not os.path.exists(path):
-        raise DataError(f"{path} does not exist", hint=f"it may be {ACCEPTED}")
+        # What messages call them.
+        path = Path(table.name)
+    else:
+        path = Path(given)
+        if not os.path.exists(path):
+            raise DataError(f"{path} does not exist", hint=f"it may be {ACCEPTED}")
     fed = [layer for layer in layers if not isinstance(layer.op, DummyData)]
     if not fed:
         raise DataError(f"the net has no data layer that {path} could feed")
