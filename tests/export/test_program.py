@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ristretto.api.loading import load
 from ristretto.caffe.datum import read_datum
@@ -19,10 +21,11 @@ from ristretto.data.picture import planes
 from ristretto.execute import IntegerExecutor
 from ristretto.export.base import Subject
 from ristretto.export.program import generate, operations
+from ristretto.export.program.text import comment
 from ristretto.formats import FixedPoint
 from ristretto.layers import LRN, Convolution, Input, Pooling, ReLU
 from ristretto.net import Layer, LayerQuant, Net, Phase
-from tests.export.programs import COMPILER, STRICT, Program, build, check, needs_compiler, sources, write
+from tests.export.programs import COMPILER, STRICT, Program, build, check, compiled, needs_compiler, sources, write
 
 DIGITS = 200
 QUANTIZED = """
@@ -123,7 +126,7 @@ def everything() -> Subject:
         Layer("norm", LRN(3), ("mean",), ("norm",)),
         Layer("b", Convolution(2, (1, 1)), ("norm",), ("b",), weights, quant=EIGHT),
     )
-    return Subject(Net('odd */ "name" ??/ \\ %s \n', layers).for_phase(Phase.TEST), {})
+    return Subject(Net('odd */ "name" ??/ \\ *\\ /\\* %s \n', layers).for_phase(Phase.TEST), {})
 
 
 @needs_compiler
@@ -134,6 +137,26 @@ def test_a_net_of_odd_name_and_all_files_is_compiled(tmp_path: Path) -> None:
     build(tmp_path, [name for name in files if name.endswith(".c")], "-O1")
     x = np.random.default_rng(1).normal(0, 2, (2, 2, 4, 4)).astype(np.float32)
     check(everything(), {"data": x}, Program(tmp_path / "net", manifest))
+
+
+@given(st.text(st.sampled_from("*/\\?\n x\u00e9")))
+def test_no_name_ends_or_begins_a_comment(name: str) -> None:
+    words = comment(name)
+    assert not set(words) & set("\\\n\u00e9")
+    assert "*/" not in words
+    assert "/*" not in words
+
+
+@needs_compiler
+def test_a_blob_may_have_the_name_of_something_of_the_program(tmp_path: Path) -> None:
+    weights = (np.ones((2, 2, 1, 1), np.float32) / 3, np.zeros(2, np.float32))
+    layers = (
+        Layer("finish", Input(((2, 2, 4, 4),)), (), ("finish",)),
+        Layer("stages", Convolution(2, (1, 1)), ("finish",), ("as_it_is",), weights, quant=EIGHT),
+    )
+    net = Subject(Net("names", layers).for_phase(Phase.TEST), {})
+    x = np.random.default_rng(1).normal(0, 2, (2, 2, 4, 4)).astype(np.float32)
+    check(net, {"finish": x}, compiled(net, tmp_path))
 
 
 COMMENTS = re.compile(r"/\*.*?\*/|\"(?:\\.|[^\"\\])*\"", re.DOTALL)

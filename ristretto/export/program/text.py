@@ -14,8 +14,8 @@ WIDTH = 112
 
 def comment(words: str) -> str:
     """Give words that end no comment: names come from outside."""
-    plain = "".join(c if c.isascii() and c.isprintable() else "?" for c in words)
-    return plain.replace("*/", "* /").replace("/*", "/ *").replace("??", "?").replace("\\", "/")
+    plain = "".join(c if c.isascii() and c.isprintable() else "?" for c in words).replace("\\", "/")
+    return plain.replace("*/", "* /").replace("/*", "/ *").replace("??", "?")
 
 
 def in_c_string(words: str) -> str:
