@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from ristretto import __version__, api
 from ristretto.api.loading import with_weights
@@ -16,14 +17,6 @@ from ristretto.net import Net
 from ristretto.passes import TrimWeights
 from ristretto.report import front, page, plain, plot
 
-CONTENTS: Mapping[str, Callable[[api.Quantized], bytes]] = {
-    MODEL_QUANTIZED: api.Quantized.encoded,
-    WEIGHTS_QUANTIZED: api.Quantized.encoded_weights,
-    FOLD: api.Quantized.encoded_plain_weights,
-    JSON: lambda result: _json(result).encode(),
-    REPORT: lambda result: page.render(page.read_text(_json(result))),
-}
-"""What an output file holds, by the key that names it."""
 NETS: Mapping[str, Callable[[api.Quantized], Net]] = {
     WEIGHTS_QUANTIZED: lambda result: TrimWeights()(result.net),
     FOLD: lambda result: result.plain,
@@ -70,7 +63,7 @@ def make(job: Job, performance: Keywords, watcher: api.Watcher) -> Made:
     if job.pareto is not None:
         plot.require_matplotlib()
     result = api.quantize(model, weights, **{**job.keywords, **performance}, watcher=watcher)
-    files = {path: CONTENTS[key](result) for key, path in job.outputs.items()}
+    files = _own_files(job, result)
     if job.pareto is not None:
         files |= {str(path): content for path, content in front.files(job.pareto, result)}
     if job.exports:
@@ -83,8 +76,22 @@ def make(job: Job, performance: Keywords, watcher: api.Watcher) -> Made:
     return Made(files, Scores.of(result.result))
 
 
-def _json(result: api.Quantized) -> str:
-    return plain.text(plain.quantized(result))
+def _own_files(job: Job, result: api.Quantized) -> dict[str, bytes]:
+    """Give the files that a job's own keys name."""
+
+    @cache
+    def told() -> str:
+        # Once for the JSON and the page: it counts and trims all weights.
+        return plain.text(plain.quantized(result))
+
+    contents: Mapping[str, Callable[[], bytes]] = {
+        MODEL_QUANTIZED: result.encoded,
+        WEIGHTS_QUANTIZED: result.encoded_weights,
+        FOLD: result.encoded_plain_weights,
+        JSON: lambda: told().encode(),
+        REPORT: lambda: page.render(page.read_text(told())),
+    }
+    return {path: contents[key]() for key, path in job.outputs.items()}
 
 
 def _reread(job: Job, result: api.Quantized) -> tuple[Model, Net]:
