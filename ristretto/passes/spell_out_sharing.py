@@ -46,7 +46,7 @@ class SpellOutSharing:
                 memory.update(dict.fromkeys(together, together))
             for changed in self._changed(layer):
                 for other in sorted(memory[changed] - {changed}):
-                    if other not in layer.tops and _is_read(net, other, index):
+                    if other not in layer.tops and is_read(net, other, index):
                         copy = Reshape(dims=shape[other])
                         layers.append(Layer(f"{other} after {layer.name}", copy, (changed,), (other,)))
         return net if len(layers) == len(net.layers) else replace(net, layers=tuple(layers))
@@ -58,8 +58,17 @@ class SpellOutSharing:
             yield layer.bottoms[0]
 
 
-def _is_read(net: Net, blob: str, index: int) -> bool:
-    """Whether a later layer reads what a blob holds after a layer, or nobody overwrites it up to the net's end."""
+def is_read(net: Net, blob: str, index: int) -> bool:
+    """Whether a later layer reads what a blob holds after a layer, or nobody overwrites it up to the net's end.
+
+    Parameters
+    ----------
+    net : Net
+    blob : str
+        Its name.
+    index : int
+        The layer's place in the net.
+    """
     for later in net.layers[index + 1 :]:
         if blob in later.bottoms:
             return True

@@ -19,6 +19,7 @@ from ristretto.layers import (
     BatchNorm,
     Clip,
     Convolution,
+    Dropout,
     Eltwise,
     InnerProduct,
     Input,
@@ -263,6 +264,20 @@ def test_clamps_between_two_codes(tmp_path: Path) -> None:
     assert len(made) == len(jobs)
     real = [any(not op.get("integer", True) for op in each.program.manifest["operations"]) for each in made]
     assert real == [True, True, False, False]
+
+
+@needs_compiler
+def test_data_may_be_read_under_two_names(tmp_path: Path) -> None:
+    """Trimmed under the one, they are what they were under the other: no input in the first layer's codes will do."""
+    x = np.random.default_rng(7).normal(0, 3, (3, 2, 4, 4)).astype(np.float32)
+    coarse = LayerQuant(FixedPoint(8, 1), F8, F8)
+    for name, other in (("same", Dropout()), ("else", ReLU())):
+        net = subject(Layer("other", other, ("data",), ("other",)), conv("a", "data", coarse), conv("b", "other"))
+        ((made,), _) = compiled_at_once([(net.net, {"data": x}, EXACT)], tmp_path / name)
+        check(made.subject, made.batch, made.program)
+        assert made.program.manifest["operations"][0]["output"]["numbers"] == {"kind": "binary32"}
+    alone = operations(subject(Layer("other", Dropout(), ("data",), ("other",)), conv("b", "other")))
+    assert alone.listed[0]["output"]["numbers"]["kind"] == "codes"
 
 
 def test_bounds_of_totals_are_those_that_an_output_reaches() -> None:

@@ -23,6 +23,7 @@ from ristretto.net import Layer, Net, Shape
 from ristretto.net.form import Clamp, Pointwise, Same, Stack
 from ristretto.net.op import Array
 from ristretto.passes import SpellOutSharing
+from ristretto.passes.spell_out_sharing import is_read
 
 MOST_RESULTS = 1 << 20
 """Entries of the longest table of a function of one number."""
@@ -221,12 +222,21 @@ class _Builder:
             and isinstance(step, Trim)
             and not maker.steps
             and not self.graph.readers(value)
+            and not self._has_other_readers(value, self.net[layer])
         ):
             # What comes from outside comes as codes.
             maker.steps, maker.output = [step], output
             output.numbers = numbers_of(maker, self.arithmetic)
             return output
         return self._append(Node(Copy(), [layer], [value], output, [step]))
+
+    def _has_other_readers(self, value: Value, layer: Layer) -> bool:
+        """Whether what a layer trims in place is read behind it, untrimmed, under another name."""
+        index = self.net.layers.index(layer)
+        return any(
+            held is value and blob != layer.bottoms[0] and is_read(self.net, blob, index)
+            for blob, held in self.values.items()
+        )
 
     def _node(self, work: Work, layer: Layer, inputs: list[Value], blob: str, before: Sequence[str] = ()) -> Value:
         return self._append(Node(work, [*before, layer.name], inputs, Value(blob, self.shapes[layer.name][0][1:])))
