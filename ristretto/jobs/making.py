@@ -17,12 +17,6 @@ from ristretto.net import Net
 from ristretto.passes import TrimWeights
 from ristretto.report import front, page, plain, plot
 
-NETS: Mapping[str, Callable[[api.Quantized], Net]] = {
-    WEIGHTS_QUANTIZED: lambda result: TrimWeights()(result.net),
-    FOLD: lambda result: result.plain,
-}
-"""Whose weights a caffemodel holds that takes the place of the one that a job reads."""
-
 
 @dataclass(frozen=True, eq=False)
 class Made:
@@ -97,5 +91,6 @@ def _own_files(job: Job, result: api.Quantized) -> dict[str, bytes]:
 def _reread(job: Job, result: api.Quantized) -> tuple[Model, Net]:
     """Give the condensed net as it would be read from the files, which are not written yet."""
     read = model_of(result.text, job.outputs[MODEL_QUANTIZED])
-    held = next((NETS[key](result) for key in NETS if key in job.outputs), None)
-    return read, with_weights(read.net, job.inputs["weights"] if held is None else held)
+    # Without a file for them, the float weights are those of the caffemodel that the job reads.
+    held = TrimWeights()(result.net) if WEIGHTS_QUANTIZED in job.outputs else result.plain
+    return read, with_weights(read.net, held)
