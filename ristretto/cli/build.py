@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ristretto.cli.arguments import add_json, json_files
-from ristretto.cli.job_arguments import add_jobs, chosen_jobs, chosen_performance, job_inputs
+from ristretto.cli.job_arguments import add_jobs, chosen_jobs, job_inputs
 from ristretto.cli.output import show
 from ristretto.cli.quantize import MARGIN_MISSED
 from ristretto.cli.watch import TerminalWatcher
@@ -72,7 +72,6 @@ def run(arguments: argparse.Namespace) -> int:
                 jobs,
                 force=arguments.force,
                 dry_run=arguments.dry_run,
-                performance=chosen_performance(arguments),
                 watcher=TerminalWatcher(console),
                 begin=begin,
                 done=done,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ristretto.cli.arguments import add_json, json_files, percentage
-from ristretto.cli.job_arguments import add_jobs, chosen_jobs, chosen_performance, job_inputs
+from ristretto.cli.job_arguments import add_jobs, chosen_jobs, job_inputs
 from ristretto.cli.output import show
 from ristretto.cli.watch import TerminalWatcher
 from ristretto.jobs import check, telling_checks
@@ -55,7 +55,6 @@ def run(arguments: argparse.Namespace) -> int:
             file,
             jobs,
             tolerance=arguments.tolerance,
-            performance=chosen_performance(arguments),
             watcher=TerminalWatcher(console),
             begin=lambda job: console.print(f"{job.name}: making it anew"),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen_jobs(arguments: argparse.Namespace) -> tuple[JobFile, tuple[Job, ...]]:
-    """Read the job file, and give the jobs that are asked for.
+    """Read the job file, and give the jobs that are asked for, as fast as flags say.
 
     Raises
     ------
@@ -31,10 +32,11 @@ def chosen_jobs(arguments: argparse.Namespace) -> tuple[JobFile, tuple[Job, ...]
         Whatever is wrong with the file; when a job is not in it.
     """
     file = read_jobs(arguments.file, READING)
-    return file, file.chosen(arguments.job)
+    faster = _performance(arguments)
+    return file, tuple(replace(job, keywords={**job.keywords, **faster}) for job in file.chosen(arguments.job))
 
 
-def chosen_performance(arguments: argparse.Namespace) -> dict[str, Any]:
+def _performance(arguments: argparse.Namespace) -> dict[str, Any]:
     """Give the arguments of `api.quantize` that flags set in place of the jobs' own; none of them changes a result."""
     given = {"threads": arguments.threads, "scheduler": arguments.scheduler}
     found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}

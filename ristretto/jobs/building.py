@@ -12,7 +12,7 @@ from ristretto.errors import RistrettoError
 from ristretto.export.folder import EarlierExport
 from ristretto.jobs.inputs import Inputs, digest_of_output, read_inputs, reasons
 from ristretto.jobs.job import Job
-from ristretto.jobs.job_file import JobFile, Keywords
+from ristretto.jobs.job_file import JobFile
 from ristretto.jobs.limits import missed
 from ristretto.jobs.lock import Entry, Lock, Scores, read_lock
 from ristretto.jobs.making import make
@@ -65,7 +65,6 @@ def build(
     *,
     force: bool = False,
     dry_run: bool = False,
-    performance: Keywords | None = None,
     watcher: api.Watcher | None = None,
     begin: Callable[[Job, list[str]], None] = lambda job, reasons: None,
     done: Callable[[Built], None] = lambda built: None,
@@ -85,8 +84,6 @@ def build(
         Whether jobs that are up to date are made, too.
     dry_run : bool
         Whether to look only.
-    performance : mapping or None
-        Arguments of `api.quantize` that change no result, in place of the jobs' own.
     watcher : Watcher or None
         Told of progress.
     begin : callable
@@ -104,10 +101,10 @@ def build(
     JobError
         When the lock cannot be read.
     """
-    faster, told = performance or {}, watcher or api.Silent()
+    told = watcher or api.Silent()
 
     def work(job: Job, entry: Entry | None) -> Built:
-        return _built(file, job, entry, force, dry_run, faster, told, begin)
+        return _built(file, job, entry, force, dry_run, told, begin)
 
     def failed(job: Job, error: RistrettoError) -> Built:
         return Built(job, State.FAILED, error=error.message, hint=error.hint)
@@ -121,11 +118,10 @@ def _built(
     entry: Entry | None,
     force: bool,
     dry_run: bool,
-    performance: Keywords,
     watcher: api.Watcher,
     begin: Callable[[Job, list[str]], None],
 ) -> Built:
-    inputs = read_inputs(job, performance, watcher)
+    inputs = read_inputs(job, watcher)
     why = reasons(job, inputs, entry) or (["asked for with --force"] if force else [])
     if entry is not None and not why:
         return _with_scores(job, State.FRESH, [], entry)
@@ -133,15 +129,15 @@ def _built(
         return Built(job, State.STALE, why)
     _refuse_foreign_folders(job, entry)
     begin(job, why)
-    made = _write(file, job, inputs, performance, watcher)
+    made = _write(file, job, inputs, watcher)
     _remove_others(job, entry, made)
     return _with_scores(job, State.BUILT, why, made)
 
 
-def _write(file: JobFile, job: Job, inputs: Inputs, performance: Keywords, watcher: api.Watcher) -> Entry:
+def _write(file: JobFile, job: Job, inputs: Inputs, watcher: api.Watcher) -> Entry:
     """Make a job, and put its files and its entry in place."""
     with Outputs(job.files, inputs=job.reads) as outputs:
-        made = make(job, performance, watcher)
+        made = make(job, watcher)
         for path, content in made.files.items():
             if path not in job.files:
                 outputs.add(path)

@@ -13,7 +13,7 @@ from ristretto.caffe.reader import model_of
 from ristretto.errors import JobError, RistrettoError
 from ristretto.jobs.inputs import changes, digest_of_bytes, digest_of_output, read_inputs
 from ristretto.jobs.job import MODEL_QUANTIZED, Job
-from ristretto.jobs.job_file import JobFile, Keywords
+from ristretto.jobs.job_file import JobFile
 from ristretto.jobs.limits import fell, missed
 from ristretto.jobs.lock import Entry, Scores
 from ristretto.jobs.making import Made, make
@@ -82,7 +82,6 @@ def check(
     jobs: Sequence[Job],
     *,
     tolerance: float = 0.0,
-    performance: Keywords | None = None,
     watcher: api.Watcher | None = None,
     begin: Callable[[Job], None] = lambda job: None,
 ) -> list[Checked]:
@@ -100,8 +99,6 @@ def check(
     tolerance : float
         By how much a score may be worse than the one in the lock: percentage points of an accuracy, hundredths of a
         loss.
-    performance : mapping or None
-        Arguments of `api.quantize` that change no result, in place of the jobs' own.
     watcher : Watcher or None
         Told of progress.
     begin : callable
@@ -117,11 +114,11 @@ def check(
     JobError
         When the lock cannot be read.
     """
-    faster, told = performance or {}, watcher or api.Silent()
+    told = watcher or api.Silent()
 
     def work(job: Job, entry: Entry | None) -> Checked:
         begin(job)
-        return _checked(job, entry, tolerance, faster, told)
+        return _checked(job, entry, tolerance, told)
 
     def failed(job: Job, error: RistrettoError) -> Checked:
         return Checked(job, error=error.message, hint=error.hint)
@@ -129,9 +126,9 @@ def check(
     return each_job(file, jobs, work, failed)
 
 
-def _checked(job: Job, entry: Entry | None, tolerance: float, performance: Keywords, watcher: api.Watcher) -> Checked:
-    inputs = read_inputs(job, performance, watcher)
-    made = make(job, performance, watcher)
+def _checked(job: Job, entry: Entry | None, tolerance: float, watcher: api.Watcher) -> Checked:
+    inputs = read_inputs(job, watcher)
+    made = make(job, watcher)
     worse = missed(job, made.scores)
     if entry is None:
         worse.insert(0, "the lock has no entry for this job: build it, and commit the lock")

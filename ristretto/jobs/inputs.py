@@ -10,7 +10,6 @@ from typing import Any
 from ristretto import __version__, api
 from ristretto.errors import JobError
 from ristretto.jobs.job import Job
-from ristretto.jobs.job_file import Keywords
 from ristretto.jobs.lock import Entry
 
 MODEL, WEIGHTS, SCORING, CALIBRATION = "model", "weights", "scoring data", "calibration data"
@@ -21,8 +20,8 @@ OF_DATA = ("data", "calibration_data", "preparation", "iterations", "skip", "cal
 Inputs = Mapping[str, str | None]
 
 
-def read_inputs(job: Job, performance: Keywords, watcher: api.Watcher) -> Inputs:
-    """Give the digests of all that a job reads; `performance` takes the place of its own keywords.
+def read_inputs(job: Job, watcher: api.Watcher) -> Inputs:
+    """Give the digests of all that a job reads.
 
     Raises
     ------
@@ -31,8 +30,7 @@ def read_inputs(job: Job, performance: Keywords, watcher: api.Watcher) -> Inputs
     """
     model, weights = job.inputs["model"], job.inputs["weights"]
     pictures = max((each.keywords.get("golden", 0) for each in job.exports), default=0)
-    keywords = {**job.keywords, **performance}
-    said = {key: keywords[key] for key in OF_DATA}
+    said = {key: job.keywords[key] for key in OF_DATA}
     data = api.data_digests(model, **said, pictures=pictures, watcher=watcher)
     return {
         MODEL: _of_file(model),

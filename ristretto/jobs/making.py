@@ -11,7 +11,6 @@ from ristretto.api.loading import with_weights
 from ristretto.caffe.reader import Model, model_of
 from ristretto.jobs.inputs import Inputs, digest_of_bytes, planned_exports
 from ristretto.jobs.job import FOLD, JSON, MODEL_QUANTIZED, REPORT, WEIGHTS_QUANTIZED, Job
-from ristretto.jobs.job_file import Keywords
 from ristretto.jobs.lock import Entry, Scores
 from ristretto.net import Net
 from ristretto.passes import TrimWeights
@@ -38,14 +37,12 @@ class Made:
         return Entry(__version__, inputs, job.decisive_options, planned_exports(job), outputs, self.scores)
 
 
-def make(job: Job, performance: Keywords, watcher: api.Watcher) -> Made:
+def make(job: Job, watcher: api.Watcher) -> Made:
     """Make all files of a job; the current folder must be that of the job file.
 
     Parameters
     ----------
     job : Job
-    performance : mapping
-        Arguments of `api.quantize` that change no result, in place of the job's own.
     watcher : Watcher
 
     Raises
@@ -56,7 +53,7 @@ def make(job: Job, performance: Keywords, watcher: api.Watcher) -> Made:
     model, weights = job.inputs["model"], job.inputs["weights"]
     if job.pareto is not None:
         plot.require_matplotlib()
-    result = api.quantize(model, weights, **{**job.keywords, **performance}, watcher=watcher)
+    result = api.quantize(model, weights, **job.keywords, watcher=watcher)
     files = _own_files(job, result)
     if job.pareto is not None:
         files |= {str(path): content for path, content in front.files(job.pareto, result)}
