@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 
 from ristretto import api
+from ristretto.caffe.reader import Model, read_model
 from ristretto.errors import RistrettoError
 from ristretto.export.folder import EarlierExport
 from ristretto.jobs.inputs import Inputs, digest_of_output, read_inputs, reasons
@@ -121,7 +122,8 @@ def _built(
     watcher: api.Watcher,
     begin: Callable[[Job, list[str]], None],
 ) -> Built:
-    inputs = read_inputs(job, watcher)
+    model = read_model(job.inputs["model"])
+    inputs = read_inputs(job, model, watcher)
     why = reasons(job, inputs, entry) or (["asked for with --force"] if force else [])
     if entry is not None and not why:
         return _with_scores(job, State.FRESH, [], entry)
@@ -129,15 +131,15 @@ def _built(
         return Built(job, State.STALE, why)
     _refuse_foreign_folders(job, entry)
     begin(job, why)
-    made = _write(file, job, inputs, watcher)
+    made = _write(file, job, model, inputs, watcher)
     _remove_others(job, entry, made)
     return _with_scores(job, State.BUILT, why, made)
 
 
-def _write(file: JobFile, job: Job, inputs: Inputs, watcher: api.Watcher) -> Entry:
+def _write(file: JobFile, job: Job, model: Model, inputs: Inputs, watcher: api.Watcher) -> Entry:
     """Make a job, and put its files and its entry in place."""
     with Outputs(job.files, inputs=job.reads) as outputs:
-        made = make(job, watcher)
+        made = make(job, model, watcher)
         for path, content in made.files.items():
             if path not in job.files:
                 outputs.add(path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from ristretto import api
 from ristretto.api.comparing import compare
 from ristretto.caffe.prototxt import read_text
-from ristretto.caffe.reader import model_of
+from ristretto.caffe.reader import model_of, read_model
 from ristretto.errors import JobError, RistrettoError
 from ristretto.jobs.inputs import changes, digest_of_bytes, digest_of_output, read_inputs
 from ristretto.jobs.job import MODEL_QUANTIZED, Job
@@ -127,8 +127,9 @@ def check(
 
 
 def _checked(job: Job, entry: Entry | None, tolerance: float, watcher: api.Watcher) -> Checked:
-    inputs = read_inputs(job, watcher)
-    made = make(job, watcher)
+    model = read_model(job.inputs["model"])
+    inputs = read_inputs(job, model, watcher)
+    made = make(job, model, watcher)
     worse = missed(job, made.scores)
     if entry is None:
         worse.insert(0, "the lock has no entry for this job: build it, and commit the lock")

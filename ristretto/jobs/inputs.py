@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ristretto import __version__, api
+from ristretto.caffe.reader import Model
 from ristretto.errors import JobError
 from ristretto.jobs.job import Job
 from ristretto.jobs.lock import Entry
@@ -20,21 +21,20 @@ OF_DATA = ("data", "calibration_data", "preparation", "iterations", "skip", "cal
 Inputs = Mapping[str, str | None]
 
 
-def read_inputs(job: Job, watcher: api.Watcher) -> Inputs:
-    """Give the digests of all that a job reads.
+def read_inputs(job: Job, model: Model, watcher: api.Watcher) -> Inputs:
+    """Give the digests of all that a job reads; `model` is its prototxt, which has been read.
 
     Raises
     ------
     RistrettoError
         When a file or the data are missing or damaged.
     """
-    model, weights = job.inputs["model"], job.inputs["weights"]
     pictures = max((each.keywords.get("golden", 0) for each in job.exports), default=0)
     said = {key: job.keywords[key] for key in OF_DATA}
     data = api.data_digests(model, **said, pictures=pictures, watcher=watcher)
     return {
-        MODEL: _of_file(model),
-        WEIGHTS: _of_file(weights),
+        MODEL: _of_file(job.inputs["model"]),
+        WEIGHTS: _of_file(job.inputs["weights"]),
         SCORING: data.scoring,
         CALIBRATION: data.calibration,
     }

@@ -37,12 +37,14 @@ class Made:
         return Entry(__version__, inputs, job.decisive_options, planned_exports(job), outputs, self.scores)
 
 
-def make(job: Job, watcher: api.Watcher) -> Made:
+def make(job: Job, model: Model, watcher: api.Watcher) -> Made:
     """Make all files of a job; the current folder must be that of the job file.
 
     Parameters
     ----------
     job : Job
+    model : Model
+        Its prototxt.
     watcher : Watcher
 
     Raises
@@ -50,10 +52,9 @@ def make(job: Job, watcher: api.Watcher) -> Made:
     RistrettoError
         Whatever is wrong with the files, the data or the options.
     """
-    model, weights = job.inputs["model"], job.inputs["weights"]
     if job.pareto is not None:
         plot.require_matplotlib()
-    result = api.quantize(model, weights, **job.keywords, watcher=watcher)
+    result = api.quantize(model, job.inputs["weights"], **job.keywords, watcher=watcher)
     files = _own_files(job, result)
     if job.pareto is not None:
         files |= {str(path): content for path, content in front.files(job.pareto, result)}
