@@ -43,7 +43,8 @@ def multiplied(work: Multiply, inputs: Sequence[Value], trim: FixedPoint | None,
     weights, powers = bare.rows, bare.shifts_only
     if powers:
         # The exponent above the least, with one added so that it has a sign.
-        weights = np.array([int(w).bit_length() if w > 0 else -int(-w).bit_length() for w in weights.flat], np.int8)
+        real = weights.astype(np.float64)
+        weights = (np.sign(real) * np.frexp(real)[1]).astype(np.int8)
     settings = {
         "geometry": {
             "groups": work.walk.groups,
@@ -57,7 +58,7 @@ def multiplied(work: Multiply, inputs: Sequence[Value], trim: FixedPoint | None,
         "lift": min(bias.lift, LONGEST_LIFT),
         "total": {"fl": total.fl, "low": total.low, "high": total.high},
     }  # fmt: skip
-    arrays = {"weights": shortest(np.asarray(weights).reshape(bare.rows.shape))}
+    arrays = {"weights": shortest(weights)}
     if bias.codes is not None:
         arrays["bias"] = shortest(np.array(bias.codes, np.int64))
     return Results(total, settings, arrays)
