@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -91,10 +92,24 @@ def manifest(
         "left_out": [asdict(left) for left in words.left_out],
         "golden": None if vectors is None else _golden(vectors, words, places),
         "notes": list(notes),
-        "files": [
-            {"path": path, "bytes": len(content), "crc32": crc32(content)} for path, content in sorted(files.items())
-        ],
+        "files": file_entries(files),
     }
+
+
+def content_of(told: Plain) -> bytes:
+    """Give what the file of a manifest holds."""
+    return (json.dumps(told, indent=1, allow_nan=False) + "\n").encode()
+
+
+def file_entries(files: Mapping[str, bytes]) -> list[Plain]:
+    """Give files as plain data, in the order of their paths: sizes in bytes, CRC-32.
+
+    Parameters
+    ----------
+    files : mapping of str to bytes
+        By path within the folder.
+    """
+    return [{"path": path, "bytes": len(content), "crc32": crc32(content)} for path, content in sorted(files.items())]
 
 
 def crc32(content: bytes) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from ristretto.export.archive import npz
 from ristretto.export.base import Exported, Exporter, Subject
 from ristretto.export.golden import golden_vectors
-from ristretto.export.manifest import MANIFEST, Place, Vectors, manifest
+from ristretto.export.manifest import MANIFEST, Place, Vectors, content_of, manifest
 from ristretto.export.table import Table
 from ristretto.export.word_layers import WordLayer, words_of
 
@@ -97,5 +96,4 @@ class WordFiles(Exporter):
             notes += golden.notes
             vectors = Vectors(golden.pictures, golden.tables)
         told = manifest(self.name, subject, words, files, places, vectors, notes)
-        text = json.dumps(told, indent=1, allow_nan=False) + "\n"
-        return Exported({**files, MANIFEST: text.encode()}, tuple(notes))
+        return Exported({**files, MANIFEST: content_of(told)}, tuple(notes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ristretto.export import Exported
-from ristretto.export.manifest import crc32
+from ristretto.export.manifest import file_entries
 from ristretto.report import kinds
 
 KILO = 1000
@@ -23,10 +23,7 @@ def plain(exported: Exported, kind: str) -> dict[str, Any]:
     return {
         **kinds.head(kinds.EXPORT),
         "format": kind,
-        "files": [
-            {"path": path, "bytes": len(content), "crc32": crc32(content)}
-            for path, content in sorted(exported.files.items())
-        ],
+        "files": file_entries(exported.files),
         "notes": list(exported.notes),
     }
 

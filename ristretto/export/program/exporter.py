@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ristretto.export.archive import npz
 from ristretto.export.base import Exported, Exporter, Subject
 from ristretto.export.integers import Integers
-from ristretto.export.manifest import MANIFEST, crc32
+from ristretto.export.manifest import MANIFEST, content_of, file_entries
 from ristretto.export.program.generate import generate
 from ristretto.export.program.operations import Plain, operations
 
@@ -36,16 +36,12 @@ class CProgram(Exporter):
         """
         made = operations(subject)
         exported = Integers().export(subject)
-        told: Plain = json.loads(exported.files[MANIFEST])
+        files = dict(exported.files)
+        told: Plain = json.loads(files.pop(MANIFEST))
         told |= {"format": self.name, "operations": made.listed}
-        sources = generate(told, made.arrays) | {OPERATIONS: npz(made.arrays)}
-        told["files"] = sorted(told["files"] + _listed(sources), key=lambda entry: str(entry["path"]))
-        text = json.dumps(told, indent=1, allow_nan=False) + "\n"
-        return Exported({**exported.files, **sources, MANIFEST: text.encode()}, (*exported.notes, *_notes(made.listed)))
-
-
-def _listed(files: dict[str, bytes]) -> list[Plain]:
-    return [{"path": path, "bytes": len(content), "crc32": crc32(content)} for path, content in files.items()]
+        files |= generate(told, made.arrays) | {OPERATIONS: npz(made.arrays)}
+        told["files"] = file_entries(files)
+        return Exported({**files, MANIFEST: content_of(told)}, (*exported.notes, *_notes(made.listed)))
 
 
 def _notes(listed: Sequence[Plain]) -> list[str]:
