@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -68,28 +68,51 @@ class EarlierExport:
         OutputError
             When one cannot be removed.
         """
-        for name in sorted(set(self.files) - set(kept)):
-            path = self.folder / name
-            try:
-                if self._is_still(path, self.files[name]):
-                    path.unlink()
-                    self._remove_empty(path.parent)
-            except OSError as error:
-                raise OutputError(
-                    f"cannot remove {path}, which the earlier export left: {error.strerror}",
-                    hint="remove it by hand: the new manifest does not list it",
-                ) from error
+        try:
+            remove_others(self.folder, self.files, kept, crc32)
+        except OSError as error:
+            raise OutputError(
+                f"cannot remove {error.filename}, which the earlier export left: {error.strerror}",
+                hint="remove it by hand: the new manifest does not list it",
+            ) from error
 
-    def _is_still(self, path: Path, checksum: str) -> bool:
-        """Whether a path is a plain file of the folder with this CRC-32."""
-        inside = path.is_file() and path.resolve() == self.folder.resolve() / path.relative_to(self.folder)
-        return inside and crc32(path.read_bytes()) == checksum
 
-    def _remove_empty(self, folder: Path) -> None:
-        """Remove a folder, and those that hold it, as far as nothing is left in them."""
-        while folder != self.folder and not any(folder.iterdir()):
-            folder.rmdir()
-            folder = folder.parent
+def remove_others(
+    folder: Path, written: Mapping[str, str], kept: Collection[str], digest: Callable[[bytes], str]
+) -> None:
+    """Remove files that were once written into a folder, and are none of those that it is to keep.
+
+    Folders in it that are empty then go, too. What has another content by now stays, and so does what is a link or lies
+    behind one: anyone may have written the list.
+
+    Parameters
+    ----------
+    folder : Path
+    written : mapping of str to str
+        The digest of each file that was written, by path within the folder.
+    kept : collection of str
+        Such paths.
+    digest : callable
+        Gives the digest of a file's content.
+
+    Raises
+    ------
+    OSError
+        When one cannot be removed.
+    """
+    for name in sorted(set(written) - set(kept)):
+        path = folder / name
+        inside = path.is_file() and path.resolve() == folder.resolve() / path.relative_to(folder)
+        if inside and digest(path.read_bytes()) == written[name]:
+            path.unlink()
+            _remove_empty(path.parent, folder)
+
+
+def _remove_empty(inner: Path, folder: Path) -> None:
+    """Remove a folder within another one, and those that hold it, as far as nothing is left in them."""
+    while inner != folder and not any(inner.iterdir()):
+        inner.rmdir()
+        inner = inner.parent
 
 
 def _listed(told: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ristretto import api
 from ristretto.caffe.reader import Model, read_model
-from ristretto.errors import RistrettoError
-from ristretto.export.folder import EarlierExport
-from ristretto.jobs.inputs import Inputs, digest_of_output, read_inputs, reasons
+from ristretto.errors import JobError, RistrettoError
+from ristretto.export.folder import EarlierExport, remove_others
+from ristretto.jobs.inputs import Inputs, digest_of_bytes, read_inputs, reasons
 from ristretto.jobs.job import Job
 from ristretto.jobs.job_file import JobFile
 from ristretto.jobs.limits import missed
@@ -154,17 +154,21 @@ def _write(file: JobFile, job: Job, model: Model, inputs: Inputs, watcher: api.W
 def _refuse_foreign_folders(job: Job, before: Entry | None) -> None:
     """Make sure that folders of exports hold no files of others, as `ristretto export` does."""
     for each in job.exports:
-        known = before.outputs if before else ()
-        if each.is_folder and not any(Path(path).is_relative_to(each.out) for path in known):
+        if each.is_folder and not (before and before.within(each.out)):
             EarlierExport.found(Path(each.out))
 
 
 def _remove_others(job: Job, before: Entry | None, now: Entry) -> None:
     """Remove from folders that are the job's own what it wrote there once and no more, if nobody has changed it."""
-    for path, digest in before.outputs.items() if before else ():
-        own = any(Path(path).is_relative_to(folder) for folder in job.folders)
-        if own and path not in now.outputs and digest_of_output(path) == digest:
-            Path(path).unlink()
+    if before is None:
+        return
+    for folder in job.folders:
+        try:
+            remove_others(Path(folder), before.within(folder), now.within(folder), digest_of_bytes)
+        except OSError as error:
+            raise JobError(
+                f"cannot remove {error.filename}, which is no longer made: {error.strerror}", hint="remove it by hand"
+            ) from error
 
 
 def _extended(file: JobFile, job: Job, entry: Entry) -> Lock:

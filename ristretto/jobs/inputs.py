@@ -100,7 +100,7 @@ def _of_outputs(job: Job, entry: Entry) -> Iterator[str]:
         if path not in entry.outputs:
             yield f"output {path} is new"
     for folder in job.folders:
-        if not any(Path(path).is_relative_to(folder) for path in entry.outputs):
+        if not entry.within(folder):
             yield f"output {folder} is new"
     for path, digest in entry.outputs.items():
         if not _belongs(job, path):

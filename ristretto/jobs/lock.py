@@ -81,6 +81,11 @@ class Entry:
     outputs: Mapping[str, str]
     scores: Scores
 
+    def within(self, folder: str) -> dict[str, str]:
+        """Give the digests of the outputs that lie in a folder, by their paths within it."""
+        outputs = ((Path(path), digest) for path, digest in self.outputs.items())
+        return {str(path.relative_to(folder)): digest for path, digest in outputs if path.is_relative_to(folder)}
+
 
 @dataclass(frozen=True)
 class Lock:
