@@ -55,6 +55,8 @@ FUNCTIONS: tuple[Op, ...] = (
 """Functions of one number, or of one and its channel, with a result for every one: an Exp soon runs out of float32."""
 WIDEST = 14
 """Pixels of a picture that may still grow."""
+Kinds = dict[str, Callable[[str], object]]
+"""What adds a layer of each kind to a blob."""
 
 
 def formats(widest: int) -> st.SearchStrategy[FixedPoint]:
@@ -204,6 +206,35 @@ class Builder:
         low, high = sorted(self.draw(st.tuples(*[st.sampled_from((-2.0, -0.7, -0.125, 0.0, 0.3, 1.0, 2.5))] * 2)))
         self.any_place(Clip(low, high), blob)
 
+    def on_pictures(self) -> Kinds:
+        """Give what adds a layer to a picture."""
+        return {
+            "conv": self.conv,
+            "depthwise": self.depthwise,
+            "deconv": self.deconv,
+            "max": lambda blob: self.pool(blob, "MAX"),
+            "ave": lambda blob: self.pool(blob, "AVE"),
+            "lrn": lambda blob: self.add(LRN(self.draw(st.sampled_from((1, 3, 5))), alpha=0.5), (blob,)),
+            "flatten": lambda blob: self.add(Flatten(), (blob,)),
+            "permute": lambda blob: self.add(Permute((0, 1, 3, 2)), (blob,)),
+        }
+
+    def on_any(self) -> Kinds:
+        """Give what adds a layer to any blob."""
+        return {
+            "ip": lambda blob: self.add(InnerProduct(self.draw(st.sampled_from((1, 2, 5, 18)))), (blob,)),
+            "relu": lambda blob: self.any_place(ReLU(), blob),
+            "slope": lambda blob: self.any_place(ReLU(0.1), blob),
+            "prelu": lambda blob: self.any_place(PReLU(self.draw(st.booleans())), blob),
+            "relu6": lambda blob: self.any_place(ReLU6(), blob),
+            "clip": self.clip,
+            "function": lambda blob: self.any_place(self.draw(st.sampled_from(FUNCTIONS)), blob),
+            "dropout": lambda blob: self.add(Dropout(), (blob,), in_place=True),
+            "split": lambda blob: self.add(Split(2), (blob,)),
+            "join": self.join,
+            "concat": self.concat,
+        }
+
 
 @st.composite
 def nets(
@@ -221,29 +252,7 @@ def nets(
     shape = (draw(st.integers(1, 3)), draw(st.integers(1, 3)), *size)
     build.layers.append(Layer("data", Input((shape,)), (), ("data",)))
     build.shapes["data"] = shape
-    on_pictures: dict[str, Callable[[str], object]] = {
-        "conv": build.conv,
-        "depthwise": build.depthwise,
-        "deconv": build.deconv,
-        "max": lambda blob: build.pool(blob, "MAX"),
-        "ave": lambda blob: build.pool(blob, "AVE"),
-        "lrn": lambda blob: build.add(LRN(draw(st.sampled_from((1, 3, 5))), alpha=0.5), (blob,)),
-        "flatten": lambda blob: build.add(Flatten(), (blob,)),
-        "permute": lambda blob: build.add(Permute((0, 1, 3, 2)), (blob,)),
-    }
-    on_any: dict[str, Callable[[str], object]] = {
-        "ip": lambda blob: build.add(InnerProduct(draw(st.sampled_from((1, 2, 5, 18)))), (blob,)),
-        "relu": lambda blob: build.any_place(ReLU(), blob),
-        "slope": lambda blob: build.any_place(ReLU(0.1), blob),
-        "prelu": lambda blob: build.any_place(PReLU(draw(st.booleans())), blob),
-        "relu6": lambda blob: build.any_place(ReLU6(), blob),
-        "clip": build.clip,
-        "function": lambda blob: build.any_place(draw(st.sampled_from(FUNCTIONS)), blob),
-        "dropout": lambda blob: build.add(Dropout(), (blob,), in_place=True),
-        "split": lambda blob: build.add(Split(2), (blob,)),
-        "join": build.join,
-        "concat": build.concat,
-    }
+    on_pictures, on_any = build.on_pictures(), build.on_any()
     for _ in range(draw(st.integers(1, longest))):
         # Any blob so far: often one that others have read, trimmed or changed in place before.
         kind = draw(st.sampled_from(kinds))

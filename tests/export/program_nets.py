@@ -13,27 +13,10 @@ from hypothesis import strategies as st
 from ristretto.errors import ModelError
 from ristretto.export.base import Subject
 from ristretto.formats import EXACT, HALF_EVEN, Arithmetic, FixedPoint, PowerOfTwo
-from ristretto.layers import (
-    LRN,
-    Concat,
-    Dropout,
-    Flatten,
-    InnerProduct,
-    Input,
-    Permute,
-    PReLU,
-    ReLU,
-    ReLU6,
-    Reshape,
-    ShuffleChannel,
-    Slice,
-    Split,
-    Tile,
-    Upsample,
-)
+from ristretto.layers import LRN, Concat, Input, Permute, Reshape, ShuffleChannel, Slice, Tile, Upsample
 from ristretto.net import Layer, LayerQuant, Net
 from ristretto.net import Phase as NetPhase
-from tests.execute.nets import FUNCTIONS, WIDEST, Builder, formats, whole_quants
+from tests.execute.nets import WIDEST, Builder, Kinds, formats, whole_quants
 from tests.export.programs import Program, build, sources, write
 
 Job = tuple[Net, dict[str, np.ndarray], Arithmetic]
@@ -75,7 +58,7 @@ def coded_nets(draw: st.DrawFn) -> Job:
     return net, {"data": made.numbers(shape)}, draw(st.sampled_from((EXACT, HALF_EVEN)))
 
 
-def kinds(made: Builder) -> tuple[dict[str, Callable[[str], object]], dict[str, Callable[[str], object]]]:
+def kinds(made: Builder) -> tuple[Kinds, Kinds]:
     """Give what adds a layer to a picture, and to any blob."""
     draw, shapes, add = made.draw, made.shapes, made.add
 
@@ -96,14 +79,9 @@ def kinds(made: Builder) -> tuple[dict[str, Callable[[str], object]], dict[str, 
         if min(shapes[blob][1:]) > 1:
             add(Slice(2, axis(), (1,)), (blob,))
 
-    on_pictures: dict[str, Callable[[str], object]] = {
-        "conv": made.conv,
-        "depthwise": made.depthwise,
-        "deconv": made.deconv,
-        "max": lambda blob: made.pool(blob, "MAX"),
-        "ave": lambda blob: made.pool(blob, "AVE"),
+    on_pictures: Kinds = {
+        **made.on_pictures(),
         "lrn": response,
-        "flatten": lambda blob: add(Flatten(), (blob,)),
         "permute": lambda blob: add(Permute((0, axis())), (blob,)),
         "slice": cut,
         "tile": lambda blob: if_small(blob, lambda: add(Tile(2, axis()), (blob,))),
@@ -111,20 +89,7 @@ def kinds(made: Builder) -> tuple[dict[str, Callable[[str], object]], dict[str, 
         "upsample": lambda blob: if_small(blob, lambda: add(Upsample((2, 1)), (blob,))),
         "twice": lambda blob: if_small(blob, lambda: add(Concat(axis()), (blob, blob))),
     }
-    on_any: dict[str, Callable[[str], object]] = {
-        "ip": lambda blob: add(InnerProduct(draw(st.sampled_from((1, 2, 5, 18)))), (blob,)),
-        "relu": lambda blob: made.any_place(ReLU(), blob),
-        "slope": lambda blob: made.any_place(ReLU(0.1), blob),
-        "prelu": lambda blob: made.any_place(PReLU(draw(st.booleans())), blob),
-        "relu6": lambda blob: made.any_place(ReLU6(), blob),
-        "clip": made.clip,
-        "function": lambda blob: made.any_place(draw(st.sampled_from(FUNCTIONS)), blob),
-        "dropout": lambda blob: add(Dropout(), (blob,), in_place=True),
-        "split": lambda blob: add(Split(2), (blob,)),
-        "reshape": lambda blob: add(Reshape((0, -1, 1)), (blob,)),
-        "join": made.join,
-        "concat": made.concat,
-    }
+    on_any: Kinds = {**made.on_any(), "reshape": lambda blob: add(Reshape((0, -1, 1)), (blob,))}
     return on_pictures, on_any
 
 
