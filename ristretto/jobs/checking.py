@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ristretto import api
 from ristretto.api.comparing import compare
-from ristretto.caffe.prototxt import read_text
 from ristretto.caffe.reader import model_of, read_model
 from ristretto.errors import JobError, RistrettoError
-from ristretto.jobs.inputs import changes, digest_of_bytes, digest_of_output, read_inputs
+from ristretto.jobs.inputs import changes, digest_of_bytes, read_inputs, read_output
 from ristretto.jobs.job import MODEL_QUANTIZED, Job
 from ristretto.jobs.job_file import JobFile
 from ristretto.jobs.limits import fell, missed
@@ -148,16 +146,16 @@ def _checked(job: Job, entry: Entry | None, tolerance: float, watcher: api.Watch
 def _findings(job: Job, made: Made, entry: Entry | None) -> Iterator[Finding]:
     for path, content in made.files.items():
         try:
-            digest = digest_of_output(path)
+            there = read_output(path)
         except JobError as error:
             yield Finding(path, error.message)
             continue
-        if digest is None:
+        if there is None:
             yield _absent(job, path, content, entry)
-        elif digest == digest_of_bytes(content):
+        elif there == content:
             yield Finding(path)
         else:
-            yield _different(path, content)
+            yield _different(path, there, content)
     for path in entry.outputs if entry else ():
         if path not in made.files:
             yield Finding(path, "it is no longer made")
@@ -172,22 +170,21 @@ def _absent(job: Job, path: str, content: bytes, entry: Entry | None) -> Finding
     return Finding(path, note="it is not there; what was made is what the lock has")
 
 
-def _different(path: str, content: bytes) -> Finding:
+def _different(path: str, there: bytes, content: bytes) -> Finding:
     if not path.endswith(PROTOTXT):
-        return Finding(path, _first_difference(path, content))
+        return Finding(path, _first_difference(there, content))
     try:
-        there = model_of(read_text(path), path)
+        before = read_model(path)
     except RistrettoError as error:
         return Finding(path, f"it cannot be read: {error.message}")
     made = model_of(content.decode("utf-8", "surrogateescape"), path)
-    difference = compare(there, made)
+    difference = compare(before, made)
     what = "only its text differs, not the net" if difference.same else "the net differs"
     return Finding(path, what, difference)
 
 
-def _first_difference(path: str, content: bytes) -> str:
+def _first_difference(there: bytes, content: bytes) -> str:
     """Say where a file begins to differ: by line where it is text."""
-    there = Path(path).read_bytes()
     try:
         old, new = there.decode("utf-8").splitlines(), content.decode("utf-8").splitlines()
     except UnicodeDecodeError:

@@ -45,10 +45,16 @@ def planned_exports(job: Job) -> list[dict[str, Any]]:
     return [{"format": each.kind, "out": each.out, "options": dict(each.options)} for each in job.exports]
 
 
-def digest_of_output(path: str | Path) -> str | None:
-    """Give the digest of a file that a job has written; None where there is none."""
+def read_output(path: str) -> bytes | None:
+    """Read a file that a job has written; None where there is none.
+
+    Raises
+    ------
+    JobError
+        When it cannot be read, or is no file.
+    """
     try:
-        return digest_of_bytes(Path(path).read_bytes())
+        return Path(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -105,9 +111,9 @@ def _of_outputs(job: Job, entry: Entry) -> Iterator[str]:
     for path, digest in entry.outputs.items():
         if not _belongs(job, path):
             yield f"output {path} is no longer asked for"
-        elif (found := digest_of_output(path)) is None:
+        elif (found := read_output(path)) is None:
             yield f"output {path} is missing"
-        elif found != digest:
+        elif digest_of_bytes(found) != digest:
             yield f"output {path} changed"
 
 
