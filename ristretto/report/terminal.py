@@ -26,6 +26,9 @@ PART_NAMES = {
 }
 """What the original tool calls the parts."""
 
+UNWRAPPED = 100_000
+"""The width of what is piped, in characters: a line of a log, and a path in it, stays whole."""
+
 
 def quantized(result: Quantized) -> RenderableType:
     """Give the summary of a search: baseline, trials, widths chosen, final accuracy, formats."""
@@ -151,14 +154,14 @@ def console(*, stderr: bool = False) -> Console:
     """Give a console that neither guesses at numbers nor wraps what is piped."""
     plain = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not plain.is_terminal:
-        plain.width = 160
+        plain.width = UNWRAPPED
     return plain
 
 
 def as_text(shown: RenderableType) -> str:
     """Give what a console would print, without colours."""
     written = io.StringIO()
-    Console(file=written, width=160, highlight=False, markup=False, emoji=False).print(shown)
+    Console(file=written, width=UNWRAPPED, highlight=False, markup=False, emoji=False).print(shown)
     return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from io import StringIO
 
 import numpy as np
+import pytest
 from rich.console import Console, RenderableType
+from rich.table import Table
 
 from ristretto.execute import Scores
 from ristretto.report import plain, terminal
@@ -48,3 +50,12 @@ def test_plain_data_has_the_same_figures() -> None:
 def test_json_has_no_number_that_json_lacks() -> None:
     assert '"x": null' in plain.text({"x": float("nan"), "y": [float("inf")]})
     assert plain.text({"b": 1}) == plain.text({"b": 1})
+
+
+def test_a_line_and_a_path_stay_whole_where_output_is_piped(capsys: pytest.CaptureFixture[str]) -> None:
+    line = f"wrote {'/folder' * 40}/q.prototxt; it takes {'/folder' * 40}/net.caffemodel as it is"
+    terminal.console(stderr=True).print(line)
+    assert capsys.readouterr().err == line + "\n"
+    table = Table("layer")
+    table.add_row("layer" * 50)
+    assert "layer" * 50 in terminal.as_text(table)
