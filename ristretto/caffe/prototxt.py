@@ -176,6 +176,11 @@ def read_text(path: str | Path) -> str:
             data += file.read()
     except OSError as error:
         raise PrototxtError(f"cannot read {path}: {error.strerror}", hint="check the path of the prototxt") from error
+    return decode(data)
+
+
+def decode(data: bytes) -> str:
+    """Give the text of a file's bytes, all of which `encode` gives back."""
     return data.decode("utf-8", "surrogateescape")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ristretto import api
 from ristretto.api.comparing import compare
+from ristretto.caffe.prototxt import decode
 from ristretto.caffe.reader import model_of, read_model
 from ristretto.errors import JobError, RistrettoError
 from ristretto.jobs.inputs import changes, digest_of_bytes, read_inputs, read_output
@@ -177,7 +178,7 @@ def _different(path: str, there: bytes, content: bytes) -> Finding:
         before = read_model(path)
     except RistrettoError as error:
         return Finding(path, f"it cannot be read: {error.message}")
-    made = model_of(content.decode("utf-8", "surrogateescape"), path)
+    made = model_of(decode(content), path)
     difference = compare(before, made)
     what = "only its text differs, not the net" if difference.same else "the net differs"
     return Finding(path, what, difference)
