@@ -13,7 +13,6 @@ from ristretto.hardware.grid import Grid
 from ristretto.hardware.obstacle import Obstacle
 from ristretto.net import Op, Shape
 from ristretto.net.form import Clamp, Form, Join, Pointwise, Response, Same, Stack, Window
-from ristretto.net.op import Array
 
 TABLE = Obstacle(
     "function",
@@ -90,7 +89,7 @@ def obstacle_in(form: Form | None, shapes: Sequence[Shape]) -> Obstacle | None:
     if isinstance(form, Response):
         return RESPONSE
     if isinstance(form, Window) and form.mean:
-        odd = sorted({int(divisor) for divisor in divisors(form, shapes[0]).flat if not is_power_of_two(divisor)})
+        odd = sorted({int(divisor) for divisor in form.divisors(shapes[0]).flat if not is_power_of_two(divisor)})
         if odd:
             shown = ", ".join(map(str, odd[:3])) + (", ..." if len(odd) > 3 else "")
             return Obstacle(
@@ -110,20 +109,6 @@ def obstacle_in(form: Form | None, shapes: Sequence[Shape]) -> Obstacle | None:
     return None
 
 
-def divisors(window: Window, bottom: Shape) -> Array:
-    """Give what each window's sum is divided by: (windows down, windows across).
-
-    That is the pixels of the window within the padded picture, as `Window` says.
-    """
-    extents = []
-    for size, length, stride, pad, count in zip(
-        bottom[2:], window.size, window.stride, window.pad, window.counts, strict=True
-    ):
-        starts = np.arange(count) * stride - pad
-        extents.append(np.minimum(starts + length, size + pad) - starts)
-    return np.outer(extents[0], extents[1])
-
-
 def is_power_of_two(number: float) -> bool:
     """Whether a number or its negative is a power of two, broken ones included."""
     return number != 0 and math.isfinite(number) and abs(math.frexp(number)[0]) == 0.5
@@ -131,7 +116,7 @@ def is_power_of_two(number: float) -> bool:
 
 def _mean(form: Window, bottom: Grid, shape: Shape) -> Carried | Obstacle:
     """Move the radix point: every sum is divided by a power of two, by the greatest of them on the new grid."""
-    counts = divisors(form, shape)
+    counts = form.divisors(shape)
     most = int(counts.max())
     if bottom.largest * most > EXACT_IN_FLOAT32:
         return WIDE

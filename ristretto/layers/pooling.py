@@ -165,7 +165,7 @@ class Pooling(Op):
         """Join the numbers of each window."""
         x = bottoms[0]
         if self.method == "AVE":
-            return (self._join(x, 0.0, np.add) / self._divisors(x.shape).astype(x.dtype),)
+            return (self._join(x, 0.0, np.add) / self._form(x.shape).divisors(x.shape).astype(x.dtype),)
         if self.method == "STOCHASTIC":
             return (self._join(x * x, 0.0, np.add) / (self._join(x, 0.0, np.add) + x.dtype.type(TINY)),)
         largest = self._join(x, LEAST, np.maximum)
@@ -204,24 +204,18 @@ class Pooling(Op):
             noted[...] = np.where(here, place, noted)
         return found
 
-    def _divisors(self, bottom: Shape) -> Array:
-        """Give the pixels of each window that lie within the padded bottom, (windows down, windows across)."""
-        windows = self._windows(bottom)
-        extents = []
-        for size, k, s, p, count in zip(bottom[2:], windows.size, self.stride, self.pad, windows.counts, strict=True):
-            starts = np.arange(count) * s - p
-            extents.append(np.minimum(starts + k, size + p) - starts)
-        return np.outer(extents[0], extents[1])
-
     def channel_starts(self, bottoms: Sequence[Shape]) -> tuple[int, ...] | None:
         """Stay in place; None for places and random choices, and where the maximum of no number stands."""
         return None if self.form(bottoms) is None else (0,)
 
     def form(self, bottoms: Sequence[Shape]) -> Form | None:
         """Give the windows of a maximum or a mean; None for places, and where a window is empty."""
-        windows = self._windows(bottoms[0])
-        if self.method not in ("MAX", "AVE") or self.places or windows.some_are_empty:
+        if self.method not in ("MAX", "AVE") or self.places or self._windows(bottoms[0]).some_are_empty:
             return None
+        return self._form(bottoms[0])
+
+    def _form(self, bottom: Shape) -> Window:
+        windows = self._windows(bottom)
         return Window(self.method == "AVE", windows.size, self.stride, self.pad, windows.counts)
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...] | None:
@@ -251,7 +245,7 @@ class Pooling(Op):
             return (OnnxNode("MaxPool", ("b0",), ("t0",), size | {"pads": pads}),)
         # The mean over all of the kernel, then one factor for the windows that Caffe divides by less.
         attributes = size | {"pads": pads, "count_include_pad": 1}
-        divisors = self._divisors(bottoms[0])
+        divisors = self._form(bottoms[0]).divisors(bottoms[0])
         if (divisors == area).all():
             return (OnnxNode("AveragePool", ("b0",), ("t0",), attributes),)
         factor = (area / divisors).astype(np.float32).reshape(1, 1, *windows.counts)

@@ -6,8 +6,9 @@ its own forward between programs. All but multiply-accumulates, which have a `Ge
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,26 @@ class Window:
     stride: Pair
     pad: Pair
     counts: Pair
+
+    def divisors(self, bottom: Sequence[int]) -> NDArray[Any]:
+        """Give the pixels of each window that lie within the padded picture: what a mean divides by.
+
+        Parameters
+        ----------
+        bottom : shape
+            (n, c, h, w).
+
+        Returns
+        -------
+        int array (windows down, windows across)
+        """
+        extents = []
+        for size, length, stride, pad, count in zip(
+            bottom[2:], self.size, self.stride, self.pad, self.counts, strict=True
+        ):
+            starts = np.arange(count) * stride - pad
+            extents.append(np.minimum(starts + length, size + pad) - starts)
+        return np.outer(extents[0], extents[1])
 
 
 @dataclass(frozen=True)

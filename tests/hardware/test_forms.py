@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ristretto.hardware import Grid
-from ristretto.hardware.forms import Carried, carried, divisors
+from ristretto.hardware.forms import Carried, carried
 from ristretto.layers import Concat, Eltwise, Pooling
 from ristretto.net.form import Window
 
@@ -103,7 +103,7 @@ def test_divisors_are_those_of_the_pooling(size: tuple[int, int], kernel: int, s
             sum(0 <= at < length for at in range(start, start + kernel))
             for start, length in zip(starts, size, strict=True)
         ]
-        np.testing.assert_allclose(mean * divisors(form, (1, 1, *size))[row, column], math.prod(met))
+        np.testing.assert_allclose(mean * form.divisors((1, 1, *size))[row, column], math.prod(met))
 
 
 def test_a_mean_too_long_for_float32_is_an_obstacle() -> None:

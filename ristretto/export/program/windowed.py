@@ -12,7 +12,6 @@ from ristretto.export.program.numbers import (
     largest_of,
 )
 from ristretto.formats import Arithmetic, FixedPoint
-from ristretto.hardware.forms import divisors
 from ristretto.hardware.grid import Grid
 from ristretto.net.form import Window
 
@@ -24,7 +23,7 @@ def windowed(work: Window, inputs: Sequence[Value], trim: FixedPoint | None, ari
     settings = {name: list(getattr(work, name)) for name in ("size", "stride", "pad", "counts")}
     if not work.mean:
         return Results(numbers, settings)
-    counts = divisors(work, (1, *value.shape))
+    counts = work.divisors((1, *value.shape))
     most = int(counts.max())
     if not isinstance(numbers, Grid):
         return Results(Words(numbers.largest), settings)
