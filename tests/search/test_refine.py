@@ -411,6 +411,26 @@ def test_centring_uses_the_codes_below_zero() -> None:
     assert moved.layer_out.bw == 4
 
 
+def test_centring_weighs_places_against_probabilities() -> None:
+    # Winners lie at 9 and at 1.5: both are kept apart from the others only between -4 and 12.
+    refine = refiner(Techniques())
+    stats = refine.stats.layers["fc"]
+    scores = np.tile(np.float32([[9.0, 8.5, -1.0, 0.0], [1.5, 1.0, 0.0, -1.0]]), (4, 1))
+    moved = centring(refine.net, replace(stats, sample_out=scores), FixedPoint(5, 0))
+    assert moved is not None
+    assert moved.layer_out == FixedPoint(5, 1)
+    assert moved.layer_out.low <= -1 + moved.shift
+    assert 9 + moved.shift <= moved.layer_out.high
+    assert centring(refine.net, replace(stats, sample_out=scores), moved.layer_out) == moved
+
+
+def test_centring_leaves_alone_what_it_cannot_better() -> None:
+    refine = refiner(Techniques())
+    stats = refine.stats.layers["fc"]
+    scores = np.tile(np.float32([[2.0, -2.0, 1.0, 0.0], [1.0, 0.0, -1.0, 2.0]]), (4, 1))
+    assert centring(refine.net, replace(stats, sample_out=scores), FixedPoint(8, 5)) is None
+
+
 def test_scores_that_something_else_reads_are_not_moved() -> None:
     refine = refiner(Techniques())
     extra = Layer("clamp", ReLU(), ("fc",), ("clamp",))

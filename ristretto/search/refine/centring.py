@@ -6,6 +6,8 @@ above zero as a rule, which leaves half of a signed word's codes for classes tha
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +18,12 @@ from ristretto.formats.fixed_point import MAX_FRACTION
 from ristretto.net import Net
 from ristretto.net.op import Array
 from ristretto.search.fit import places_lost
+from ristretto.search.sensitivity import divergence
 
 CLOSER, WIDER = 4, 1
 """How many fractional bits more and fewer than the format chosen without centring are tried."""
-CLIPPED = (0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
-"""Shares of the winners whose scores may saturate."""
+SHIFTS = 16
+"""How many shifts are tried for each length of a format's range."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,10 @@ class Centring:
 
 
 def centring(net: Net, stats: LayerStats, layer_out: FixedPoint) -> Centring | None:
-    """Choose a shift and a format by what they do to the ranking of the pictures that calibration kept.
+    """Choose a shift and a format by what they do to the scores of the pictures that calibration kept.
 
-    None where the output does not rank classes, something reads it that a shift disturbs, or there is no bias.
+    None where nothing is gained, the output does not rank classes, something reads it that a shift disturbs, or there
+    is no bias.
     """
     layer = net[stats.layer.name]
     readers = net.consumers(layer)
@@ -43,23 +47,37 @@ def centring(net: Net, stats: LayerStats, layer_out: FixedPoint) -> Centring | N
     scores = stats.sample_out.reshape(len(stats.sample_out), -1).astype(np.float32)
     if scores.shape[1] < 2:
         return None
-    best: tuple[tuple[int, float], Centring] | None = None
+    as_it_is = best = Centring(0.0, layer_out)
+    least = misjudgement(scores, layer_out.trim(scores))
     for fl in range(layer_out.fl - WIDER, min(layer_out.fl + CLOSER, MAX_FRACTION) + 1):
         fmt = FixedPoint(layer_out.bw, fl)
-        top = (2.0 ** (fmt.bw - 1) - 1) * 2.0**-fl
-        for share in CLIPPED:
-            # On the grid, so that it moves no number's rounding.
-            shift = float(np.rint((top - np.quantile(scores.max(axis=1), 1 - share)) * 2.0**fl) * 2.0**-fl)
+        for shift in _shifts(scores, fmt):
             moved = scores + np.float32(shift)
-            cost = places_lost(moved, fmt.trim(moved)), _margin_error(moved, fmt.trim(moved))
-            if best is None or cost < best[0]:
-                best = cost, Centring(shift, fmt)
-    return None if best is None else best[1]
+            found = misjudgement(moved, fmt.trim(moved))
+            if found < least:
+                least, best = found, Centring(shift, fmt)
+    return None if best is as_it_is else best
 
 
-def _margin_error(before: Array, after: Array) -> float:
-    """Give how much the lead of each picture's first class over the second changes, as a share of itself; squared."""
-    order = np.argsort(-before, axis=1, kind="stable")[:, :2]
-    lead, left = (np.subtract(*np.take_along_axis(x, order, axis=1).astype(np.float64).T) for x in (before, after))
-    typical = float(np.median(lead)) or 1.0
-    return float(np.square((left - lead) / (lead + 0.1 * typical)).mean())
+def misjudgement(before: Array, after: Array) -> float:
+    """Give how far class scores are from what they were: the divergence, and the share of first places lost.
+
+    Probabilities hardly tell a narrow win from a tie, which an accuracy counts as wrong; places do not tell how safe
+    they are.
+
+    Parameters
+    ----------
+    before, after : float32 arrays (n, classes, ...)
+    """
+    return divergence(before, after) + places_lost(before, after) / len(before)
+
+
+def _shifts(scores: Array, fmt: FixedPoint) -> Iterator[float]:
+    """Give numbers to add, smallest first, that leave no winner on average beyond the ends of a format's range.
+
+    They are on its grid, so that they move no number's rounding.
+    """
+    typical = float(scores.max(axis=1).mean())
+    step = max(1, round(2**fmt.bw / SHIFTS)) * math.ldexp(1.0, -fmt.fl)
+    first, last = math.ceil((fmt.low - typical) / step), math.floor((fmt.high - typical) / step)
+    return (number * step for number in sorted(range(first, last + 1), key=abs))

@@ -11,6 +11,7 @@ from ristretto.formats import FixedPoint, Format
 from ristretto.net import LayerQuant
 from ristretto.net.op import Array
 from ristretto.search.refine.layer import Rows
+from ristretto.search.refine.lifting import lifted
 from ristretto.search.refine.moments import Moments, mean_windows, measure
 from ristretto.search.refine.rounding import Float64, Problem, learn
 
@@ -93,8 +94,9 @@ def learn_rounding(work: Work, threads: int) -> tuple[Format, tuple[Array, ...]]
     ]
     if not work.rows.has_bias:
         halves = [half.without_bias() for half in halves]
-    fitted, held = (
-        [Problem(group, half.group(i)) for i, group in enumerate(work.rows.groups(work.shift))] for half in halves
-    )
+    fitted, held = ([Problem(group, half.group(i)) for i, group in enumerate(work.rows.groups())] for half in halves)
     chosen, found = learn(fitted, held, fmt, threads)
+    if work.shift:
+        seen = halves[0] + halves[1]
+        found = [lifted(weights, seen.group(i), chosen, work.shift) for i, weights in enumerate(found)]
     return chosen, work.rows.blobs(found)

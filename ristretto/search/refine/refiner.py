@@ -16,8 +16,7 @@ from ristretto.net import Net, QuantSpec
 from ristretto.net.op import Array
 from ristretto.passes import QuantizeLayers
 from ristretto.search.condense import Condensed
-from ristretto.search.fit import places_lost
-from ristretto.search.refine.centring import Centring, centring
+from ristretto.search.refine.centring import Centring, centring, misjudgement
 from ristretto.search.refine.layer import Rows
 from ristretto.search.refine.lockstep import Walker
 from ristretto.search.refine.methods import Method, Work, correct_bias, learn_rounding
@@ -156,11 +155,8 @@ class WeightRefiner:
         if fold not in self.clean:
             self.clean[fold] = self._viewed(self.net, fold)
         pairs = list(zip(self.clean[fold], outputs, strict=True))
-        found = sum(self.view.told(clean, noisy) for clean, noisy in pairs) / len(outputs)
-        if self.view.ranks:
-            # Probabilities hardly tell a narrow win from a tie, which an accuracy counts as wrong.
-            found += sum(places_lost(clean, noisy) / len(clean) for clean, noisy in pairs) / len(outputs)
-        return found
+        told = misjudgement if self.view.ranks else self.view.told
+        return sum(told(clean, noisy) for clean, noisy in pairs) / len(outputs)
 
     def unseen(self, spec: QuantSpec) -> float:
         """Give the distortion on what was held back by weights that were fitted to the rest alone, as boldly as may be.
