@@ -26,7 +26,7 @@ from ristretto.passes import TrimWeights
 from ristretto.search.condense import Condensed
 from ristretto.search.journal import Journal
 from ristretto.search.refine import KeptWeights, Techniques, WeightRefiner
-from ristretto.search.refine.centring import centring
+from ristretto.search.refine.centring import centring, misjudgement
 from ristretto.search.refine.layer import Rows
 from ristretto.search.refine.lockstep import Walker
 from ristretto.search.refine.methods import correct_bias, learn_rounding
@@ -422,6 +422,13 @@ def test_centring_weighs_places_against_probabilities() -> None:
     assert moved.layer_out.low <= -1 + moved.shift
     assert 9 + moved.shift <= moved.layer_out.high
     assert centring(refine.net, replace(stats, sample_out=scores), moved.layer_out) == moved
+
+
+def test_a_tie_is_a_misjudgement_though_probabilities_hardly_move() -> None:
+    before = np.float32([[1.0, 0.99, 0.0], [3.0, 0.0, 0.0]])
+    tied = np.float32([[1.0, 1.0, 0.0], [3.0, 0.0, 0.0]])
+    assert 0.5 < misjudgement(before, tied) < 0.5 + 1e-4
+    assert misjudgement(before, before) == 0
 
 
 def test_centring_leaves_alone_what_it_cannot_better() -> None:
