@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -310,23 +311,26 @@ def test_one_batch_is_held_at_a_time() -> None:
 def test_settings_of_torch_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
 
-    def settings() -> tuple[int, bool, bool, str | None]:
+    deterministic: Any = torch.utils.deterministic
+
+    def settings() -> tuple[int, bool, bool, bool, str | None]:
         return (
             torch.get_num_threads(),
             torch.are_deterministic_algorithms_enabled(),
             torch.is_deterministic_algorithms_warn_only_enabled(),
+            deterministic.fill_uninitialized_memory,
             os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
         )
 
     before = settings()
     with pytest.raises(KeyError), reproducible(3):
-        assert settings() == (3, True, False, None)
+        assert settings() == (3, True, False, False, None)
         raise KeyError
     assert settings() == before
     # A GPU's operations are not all in one order, and cuBLAS is only with a workspace of its own.
     with reproducible(2, "cuda:0"):
-        assert settings() == (2, True, True, ":4096:8")
-    assert settings()[:3] == before[:3]
+        assert settings() == (2, True, True, False, ":4096:8")
+    assert settings()[:4] == before[:4]
 
 
 def quantized_net() -> Net:
