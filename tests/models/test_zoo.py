@@ -11,6 +11,7 @@ import pytest
 from ristretto import api
 from ristretto.caffe.prototxt import parse, scan
 from ristretto.caffe.reader import read_model
+from ristretto.caffe.solver_file import read_solver
 from ristretto.caffe.writer import rewritten_text
 from ristretto.formats import FixedPoint
 from ristretto.net import LayerQuant, Net, Phase, QuantSpec
@@ -188,3 +189,19 @@ def test_pages_state_the_counts(repo: Path, name: str) -> None:
     assert f"({name}/README.md) | {size.parameters:,} | {size.macs:,} |" in listed
     if size.statistics:
         assert f"{size.statistics:,} numbers" in " ".join(own.split())
+
+
+def test_solvers_name_nets_that_are_there(repo: Path) -> None:
+    found = sorted((repo / "models").glob("*/*.prototxt"))
+    solvers = [path for path in found if path.name in ("solver.prototxt", "finetune.prototxt")]
+    assert [f"{path.parent.name}/{path.name}" for path in solvers] == [
+        "cifar10_full/finetune.prototxt",
+        "cifar10_full/solver.prototxt",
+        "lenet/finetune.prototxt",
+        "lenet/solver.prototxt",
+    ]
+    for path in solvers:
+        solver = read_solver(path)
+        assert solver.notes == ()
+        assert (repo / solver.train_net).parent == path.parent
+        assert (repo / solver.train_net).is_file()
