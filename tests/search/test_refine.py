@@ -340,6 +340,8 @@ BIAS, ROUNDING = Plan(correct_bias), Plan(learn_rounding)
         ([[1, 2, 3]] * 3, 3, None),
         # Not clear at first: 1.0 and 1.1, then 3.0 and 1.6.
         ([[9, 1.0, 1.1], [9, 2.0, 0.5], [9, 0, 0]], 6, 1),
+        # Half of the distortion, but a few pictures in a thousand only: clear with the second.
+        ([[9, 0.004, 0.008], [9, 0.05, 0.01], [9, 0, 9]], 6, 1),
         # Not clear to the end: the sums decide.
         ([[9, 1.0, 1.1], [9, 1.1, 1.0], [9, 1.0, 0.9]], 9, 1),
         ([[1, 1, 1]] * 3, 9, None),

@@ -25,7 +25,9 @@ from ristretto.search.sensitivity import View
 HELD_BACK = 3
 """One calibration batch of so many is held back; each in turn, as long as it is not clear what helps."""
 CLEAR = 0.2
-"""A plan helps clearly where it leaves so much less distortion than any other, as a share of theirs."""
+"""A plan helps clearly where it leaves so much less distortion than any other, as a share of theirs, and ..."""
+SOME = 0.01
+"""... so much less at all: one picture's first place in a hundred, which chance gives and takes."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class WeightRefiner:
                 condensed = Condensed(spec) if plan is None else self._walk(spec, plan, fold)
                 totals[at] += self.distortion(condensed, fold)
             least, next_to_it = sorted(totals)[:2]
-            if least <= (1 - CLEAR) * next_to_it:
+            if next_to_it - least >= max(CLEAR * next_to_it, SOME):
                 break
         return tried[totals.index(min(totals))]
 
