@@ -1,4 +1,4 @@
-"""What each choice of formats scores at given widths, weights as they are: whether the preset's own rules are the best."""
+"""Scores of nets at given widths by what chooses their formats, weights as they are."""
 
 from __future__ import annotations
 
