@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Group, RenderableType
@@ -85,7 +87,7 @@ class Log:
 
 
 def open_log(path: str, *, goes_on: bool) -> TextIO:
-    """Open a log for writing, or for adding to it.
+    """Open a log for writing, or for adding to it; a last line that was cut short is taken away then.
 
     Raises
     ------
@@ -93,6 +95,10 @@ def open_log(path: str, *, goes_on: bool) -> TextIO:
         When that is not possible.
     """
     try:
+        if goes_on and Path(path).is_file():
+            written = Path(path).read_bytes()
+            # A training that was killed may have left half a line; the next one would become part of it.
+            os.truncate(path, written.rfind(b"\n") + 1)
         return open(path, "a" if goes_on else "w", encoding="utf-8")
     except OSError as error:
         raise OutputError(

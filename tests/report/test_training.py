@@ -103,8 +103,17 @@ def test_a_log_begins_anew_or_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     for goes_on, word in ((False, "a"), (True, "b"), (False, "c"), (True, "d")):
         with training.open_log(str(path), goes_on=goes_on) as file:
-            file.write(word)
-    assert path.read_text() == "cd"
+            file.write(f"{word}\n")
+    assert path.read_text() == "c\nd\n"
+
+
+def test_half_a_line_of_a_training_that_was_killed_is_taken_away(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    for before, after in (('{"a": 1}\n{"b": ', '{"a": 1}\n'), ('{"a": ', ""), ("", "")):
+        path.write_text(before)
+        with training.open_log(str(path), goes_on=True) as file:
+            file.write("{}\n")
+        assert path.read_text() == after + "{}\n"
 
 
 def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
