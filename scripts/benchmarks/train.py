@@ -48,7 +48,9 @@ def rows(line: tuple[str, Rates, int]) -> list[list[str]]:
         solver.write_text("\n".join(lines), encoding="utf-8")
         found = finetune(solver, options=Options())
     (scores,) = found.scores
-    figures = (scores.companions["accuracy_argmax"], float(scores.outputs["accuracy"]))
+    # The one score by argmax is called after the Accuracy layer's top, as the strict one is.
+    ((blob, argmax),) = scores.companions.items()
+    figures = (argmax, float(scores.outputs[blob.removesuffix("_argmax")]))
     settings = (f"{rates.base_lr:g}", f"{rates.weight_decay:g}", f"{found.iteration}")
     return [[name, *settings, *(f"{figure:.4f}" for figure in figures)]]
 
