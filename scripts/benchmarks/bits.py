@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from page import fill_block, shared_models
@@ -50,6 +51,11 @@ class Case:
             iterations=self.iterations,
             **options,
         )
+
+    def scored_at_the_end(self, folder: Path) -> list[str]:
+        """Give a solver's lines that score all test pictures once, at the end: nothing is chosen by that."""
+        lines = [f"test_iter: {self.iterations}", "test_interval: 1000000", "test_initialization: false"]
+        return [*lines, f'snapshot_prefix: "{folder}/net"']
 
 
 NETS = {

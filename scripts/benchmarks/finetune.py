@@ -30,10 +30,8 @@ def tuned(name: str, start: api.Quantized, options: Options, folder: Path) -> Fi
     """Fine-tune a condensed net from its refined weights, by the solver in models/; score it on the whole test set."""
     case = NETS[name]
     lines = (MODELS / case.folder / "finetune.prototxt").read_text(encoding="utf-8").splitlines()
-    # The score at the end alone, over all test pictures: nothing is chosen by it.
     solver = [line for line in lines if not line.startswith(("snapshot_prefix", "test_i"))]
-    solver += [f"test_iter: {case.iterations}", "test_interval: 1000000", "test_initialization: false"]
-    solver += [f'snapshot_prefix: "{folder}/net"']
+    solver += case.scored_at_the_end(folder)
     (folder / "solver.prototxt").write_text("\n".join(solver), encoding="utf-8")
     (folder / "net.prototxt").write_text(start.text, encoding="utf-8")
     (folder / "net.caffemodel").write_bytes(start.encoded_weights())
