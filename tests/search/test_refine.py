@@ -440,6 +440,14 @@ def test_centring_leaves_alone_what_it_cannot_better() -> None:
     assert centring(refine.net, replace(stats, sample_out=scores), FixedPoint(8, 5)) is None
 
 
+def test_last_bits_of_logarithms_choose_no_shift(monkeypatch: pytest.MonkeyPatch) -> None:
+    refine = refiner(Techniques())
+    found = iter(1 - 1e-13 * number for number in range(10_000))
+    monkeypatch.setattr("ristretto.search.refine.centring.misjudgement", lambda before, after: next(found))
+    assert centring(refine.net, refine.stats.layers["fc"], FixedPoint(8, 2)) is None
+    assert next(found) < 1 - 1e-12
+
+
 def test_scores_that_something_else_reads_are_not_moved() -> None:
     refine = refiner(Techniques())
     extra = Layer("clamp", ReLU(), ("fc",), ("clamp",))

@@ -24,6 +24,8 @@ CLOSER, WIDER = 4, 1
 """How many fractional bits more and fewer than the format chosen without centring are tried."""
 SHIFTS = 16
 """How many shifts are tried for each length of a format's range."""
+NOISE = 1e-9
+"""A difference that logarithms of another processor may turn around: the choice may not hang on it."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def centring(net: Net, stats: LayerStats, layer_out: FixedPoint) -> Centring | N
         for shift in _shifts(scores, fmt):
             moved = scores + np.float32(shift)
             found = misjudgement(moved, fmt.trim(moved))
-            if found < least:
+            if found < least - NOISE:
                 least, best = found, Centring(shift, fmt)
     return None if best is as_it_is else best
 
