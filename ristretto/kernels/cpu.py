@@ -22,6 +22,8 @@ Shape = tuple[int, int]
 # the other. The heights divide the widths that pictures have: 7, 8, 13, 14, 27, 28, 32, 55, 56 and their multiples.
 WIDE_TILES: tuple[Shape, ...] = ((14, 2), (13, 2), (11, 2), (8, 2), (7, 2), (4, 2), (1, 2), (14, 1), (9, 3))
 NARROW_TILES: tuple[Shape, ...] = ((6, 2), (4, 2), (3, 2), (1, 2), (12, 1), (4, 3))
+# Where products need a register before they are added, 16 registers have no room for three vectors of weights.
+TIGHT_TILES: tuple[Shape, ...] = ((6, 2), (5, 2), (4, 2), (3, 2), (2, 2), (1, 2), (8, 1))
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,10 @@ class Tier:
     dot16_adds : bool
         Whether that function adds to an accumulator as well.
     dot8 : str
-        The function that adds four products of 8-bit numbers to an accumulator; empty without one: codes of 8 bits are
-        then stored in 16.
+        The function that adds four products of 8-bit numbers to an accumulator; empty without one.
+    short_dot8 : str
+        Where there is no such function, one that multiplies unsigned by signed 8-bit numbers and gives the sums of two
+        products in 16 bits; `dot16` adds those up. With neither, codes of 8 bits are stored in 16.
     offset : int
         What is added to a signed 8-bit code to store it, where `dot8` multiplies unsigned by signed numbers.
     tiles : tuple of Shape
@@ -54,6 +58,7 @@ class Tier:
     dot16: str = ""
     dot16_adds: bool = False
     dot8: str = ""
+    short_dot8: str = ""
     offset: int = 0
     tiles: tuple[Shape, ...] = NARROW_TILES
 
@@ -61,6 +66,16 @@ class Tier:
     def registers(self) -> int:
         """The width of a vector, bits."""
         return 32 * self.lanes
+
+    @property
+    def multiplies_bytes(self) -> bool:
+        """Whether codes of 8 bits are stored in 8: at least where none is negative."""
+        return bool(self.dot8 or self.short_dot8)
+
+    @property
+    def takes_negative_bytes(self) -> bool:
+        """Whether they are where some are negative, too."""
+        return bool(self.dot8)
 
     def runs_on(self, features: frozenset[str]) -> bool:
         """Whether a processor with these features runs it."""
@@ -72,13 +87,18 @@ def _vnni(name: str, needs: tuple[str, ...], lanes: int, tiles: tuple[Shape, ...
     return Tier(name, needs, lanes, dots[0], dot16_adds=True, dot8=dots[1], offset=128, tiles=tiles)
 
 
+def _pairwise(name: str, needs: tuple[str, ...], lanes: int, dots: tuple[str, str], tiles: tuple[Shape, ...]) -> Tier:
+    dot16, short_dot8 = (f"llvm.x86.{instruction}" for instruction in dots)
+    return Tier(name, needs, lanes, dot16, short_dot8=short_dot8, tiles=tiles)
+
+
 TIERS: tuple[Tier, ...] = (
     _vnni("avx512-vnni", ("avx512bw", "avx512vl", "avx512vnni"), 16, WIDE_TILES),
-    Tier("avx512bw", ("avx512bw", "avx512vl"), 16, "llvm.x86.avx512.pmaddw.d.512", tiles=WIDE_TILES),
+    _pairwise("avx512bw", ("avx512bw", "avx512vl"), 16, ("avx512.pmaddw.d.512", "avx512.pmaddubs.w.512"), WIDE_TILES),
     _vnni("avx-vnni", ("avx2", "avxvnni"), 8, NARROW_TILES),
     _vnni("avx512vl-vnni", ("avx2", "avx512vl", "avx512vnni"), 8, NARROW_TILES),
-    Tier("avx2", ("avx2",), 8, "llvm.x86.avx2.pmadd.wd"),
-    Tier("sse2", ("sse2",), 4, "llvm.x86.sse2.pmadd.wd"),
+    _pairwise("avx2", ("avx2",), 8, ("avx2.pmadd.wd", "avx2.pmadd.ub.sw"), TIGHT_TILES),
+    Tier("sse2", ("sse2",), 4, "llvm.x86.sse2.pmadd.wd", tiles=TIGHT_TILES),
     Tier("neon-dotprod", ("neon", "dotprod"), 4, dot8="llvm.aarch64.neon.sdot.v4i32.v16i8", tiles=WIDE_TILES),
     Tier("neon", ("neon",), 4, tiles=WIDE_TILES),
     Tier("portable", (), 4),

@@ -67,7 +67,10 @@ def _emit(b: ir.IRBuilder, operands: Sequence[ir.Value], *, operand: Operand) ->
         store(b, b.load(total), b.add(sums, b.mul(place, size)))
 
 
-sum_windows = family("depthwise", {operand.value: partial(_emit, operand=operand) for operand in Operand})
+sum_windows = family(
+    "depthwise",
+    {operand.value: partial(_emit, operand=operand) for operand in (Operand.BYTES, Operand.PAIRS, Operand.FLOATS)},
+)
 
 DEPTHWISE = np.dtype(
     [

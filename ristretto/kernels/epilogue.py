@@ -17,7 +17,7 @@ from numba.core import cgutils
 from numpy.typing import NDArray
 
 from ristretto.kernels.cpu import TIER, Shape, Tier
-from ristretto.kernels.tile import WORD, Operand, emit_sums
+from ristretto.kernels.tile import WORD, Operand, emit_sums, operands_of
 from ristretto.kernels.tile import number as tile_number
 from ristretto.kernels.vector import (
     F32,
@@ -338,7 +338,7 @@ def emit_finished_tile(
     """
     *inputs, packed, out, distance = operands
     sums = emit_sums(b, inputs, tier, operand, shape)
-    stored = I8 if operand is Operand.BYTES else I16
+    stored = I8 if operand.are_bytes else I16
     stages = _IntegerStages(b, packed, vector(I32, tier.lanes), Finish.ONE_STAGE)
     offset = filled(stored, tier.lanes, tier.offset if stored == I8 else 0)
     for row in sums:
@@ -352,7 +352,7 @@ def finished_tiles(tier: Tier = TIER) -> Mapping[int, Emit]:
     """Give a tier's tiles of integers that finish their sums themselves, by `tile.number`."""
     return {
         tile_number(operand, index): partial(emit_finished_tile, tier=tier, operand=operand, shape=shape)
-        for operand in (Operand.BYTES, Operand.PAIRS)
-        if operand is not Operand.BYTES or tier.dot8
+        for operand in operands_of(tier)
+        if operand is not Operand.FLOATS
         for index, shape in enumerate(tier.tiles)
     }

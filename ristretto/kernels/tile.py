@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from functools import partial
+from functools import partial, reduce
 
 import llvmlite.ir as ir
 
 from ristretto.kernels.cpu import TIER, Shape, Tier, features
-from ristretto.kernels.vector import F32, I8, I16, I32, I64, Emit, call, load, splat, store, suffix, vector
+from ristretto.kernels.vector import F32, I8, I16, I32, I64, Emit, call, filled, load, splat, store, suffix, vector
 
 WORD = 4
 """Bytes of a word."""
@@ -33,11 +33,53 @@ class Operand(Enum):
     """Codes and weights of 16 bits."""
     FLOATS = 2
     """float32."""
+    BYTES_BY_TWO = 3
+    """Bytes, of which the products of two words are added up in 16 bits first."""
+    BYTES_BY_FOUR = 4
+    """Bytes, of which those of four words are."""
 
     @property
     def per_word(self) -> int:
         """How many of them a word holds."""
-        return (4, 2, 1)[self.value]
+        return (4, 2, 1, 4, 4)[self.value]
+
+    @property
+    def words(self) -> int:
+        """How many words are multiplied at a time; every run has a multiple of so many."""
+        return (1, 1, 1, 2, 4)[self.value]
+
+    @property
+    def are_bytes(self) -> bool:
+        """Whether they are stored codes of 8 bits."""
+        return self.per_word == 4
+
+
+def operands_of(tier: Tier) -> tuple[Operand, ...]:
+    """Give what a tier multiplies."""
+    by_bytes = (Operand.BYTES,) if tier.multiplies_bytes else ()
+    in_short_sums = (Operand.BYTES_BY_TWO, Operand.BYTES_BY_FOUR) if tier.short_dot8 else ()
+    return (*by_bytes, Operand.PAIRS, Operand.FLOATS, *in_short_sums)
+
+
+Words = Sequence[ir.Value]
+"""Vectors of int32, or of float32."""
+
+
+def dots(b: ir.IRBuilder, tier: Tier, operand: Operand, total: ir.Value, xs: Words, ws: Words) -> ir.Value:
+    """Add the products of words of inputs and of weights in each lane: as many as are multiplied at a time."""
+    if not (operand.are_bytes and tier.short_dot8):
+        (x,), (w,) = xs, ws
+        return dot(b, tier, operand, total, x, w)
+    # Whoever chooses the operand has made sure that 16 bits hold each sum; a sum on the way there may run over, and
+    # comes back.
+    kind, lanes = vector(I16, 2 * total.type.count), total.type.count
+    bytes_of = vector(I8, 4 * lanes)
+    products = [
+        call(b, tier.short_dot8, kind, b.bitcast(x, bytes_of), b.bitcast(w, bytes_of))
+        for x, w in zip(xs, ws, strict=True)
+    ]
+    short = reduce(b.add, products)
+    return b.add(total, call(b, tier.dot16, total.type, short, filled(I16, 2 * lanes, 1)))
 
 
 def dot(b: ir.IRBuilder, tier: Tier, operand: Operand, total: ir.Value, x: ir.Value, w: ir.Value) -> ir.Value:
@@ -121,17 +163,18 @@ def emit_sums(b: ir.IRBuilder, operands: Sequence[ir.Value], tier: Tier, operand
     left, at = b.phi(I64), b.phi(I64)
     pixels = [b.phi(I64) for _ in bases]
     current = [[b.phi(kind) for _ in range(vectors)] for _ in range(height)]
-    rows = [load(b, b.add(at, I64(WORD * tier.lanes * j)), kind) for j in range(vectors)]
+    at_a_time = range(operand.words)
+    rows = [[load(b, b.add(at, I64(row * k + row // vectors * j)), kind) for k in at_a_time] for j in range(vectors)]
     grown = []
     for i in range(height):
         base = pixels[i // 3]
-        word = load(b, (base, b.add(base, distance), b.add(base, twice))[i % 3], scalar)
-        x = splat(b, word, tier.lanes)
-        grown.append([dot(b, tier, operand, current[i][j], x, rows[j]) for j in range(vectors)])
-    rest, beyond = b.sub(left, I64(1)), b.add(at, I64(row))
+        pixel = (base, b.add(base, distance), b.add(base, twice))[i % 3]
+        xs = [splat(b, load(b, b.add(pixel, I64(WORD * k)), scalar), tier.lanes) for k in at_a_time]
+        grown.append([dots(b, tier, operand, current[i][j], xs, rows[j]) for j in range(vectors)])
+    rest, beyond = b.sub(left, I64(operand.words)), b.add(at, I64(row * operand.words))
     for phi, base in zip(pixels, bases, strict=True):
         phi.add_incoming(base, outer)
-        phi.add_incoming(b.add(phi, I64(WORD)), inner)
+        phi.add_incoming(b.add(phi, I64(WORD * operand.words)), inner)
     left.add_incoming(words, outer)
     left.add_incoming(rest, inner)
     at.add_incoming(packed, outer)
@@ -169,7 +212,6 @@ def tiles(tier: Tier = TIER) -> Mapping[int, Emit]:
     """Give a tier's tiles, by `number`."""
     return {
         number(operand, index): partial(emit_tile, tier=tier, operand=operand, shape=shape)
-        for operand in Operand
-        if operand is not Operand.BYTES or tier.dot8
+        for operand in operands_of(tier)
         for index, shape in enumerate(tier.tiles)
     }

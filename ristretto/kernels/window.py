@@ -31,12 +31,16 @@ WINDOW = np.dtype(
 
 
 def _emit_larger(b: ir.IRBuilder, operands: Sequence[ir.Value], *, stored: ir.Type) -> None:
-    """Write the routine that takes the larger of two numbers: best, numbers, how many bytes each are long."""
-    best, numbers, count = operands
+    """Write the routine that takes the larger of two numbers: where to, one, another, how many bytes each are long.
+
+    Where the first two are the same place it must not know: LLVM would store under a mask what has changed, which AMD's
+    processors do ten times slower.
+    """
+    best, kept, numbers, count = operands
     size = 4 if stored == F32 else stored.width // 8
 
     def larger(at: ir.Value, kind: ir.VectorType) -> None:
-        old, new = (load(b, b.add(start, at), kind) for start in (best, numbers))
+        old, new = (load(b, b.add(start, at), kind) for start in (kept, numbers))
         if stored == F32:
             # NaN is the largest of all, as numpy has it.
             better = b.or_(b.fcmp_ordered(">", new, old), b.fcmp_unordered("uno", new, new))
@@ -84,22 +88,23 @@ def largest(job: Any, arena: int, line: int, image: int) -> None:
             if beside and i == top:
                 copy_rows(start, 0, line, 0, 1, whole)
             elif beside:
-                take_larger(storage, line, start, whole)
+                take_larger(storage, line, line, start, whole)
             elif i == top:
                 copy_rows(start, source.pixel, line, pixel, job.in_w, pixel)
             else:
                 for x in range(job.in_w):
-                    take_larger(storage, line + x * pixel, start + x * source.pixel, pixel)
+                    best = line + x * pixel
+                    take_larger(storage, best, best, start + x * source.pixel, pixel)
         for x in range(job.out_w):
             left = max(x * job.stride_w - job.pad_w, 0)
             right = min(x * job.stride_w - job.pad_w + job.size_w, job.in_w)
             best = arena + place(target, image, y, x)
             copy_rows(line + left * pixel, 0, best, 0, 1, pixel)
             for j in range(left + 1, right):
-                take_larger(storage, best, line + j * pixel, pixel)
+                take_larger(storage, best, best, line + j * pixel, pixel)
             if storage == REALS:
                 # Where all are smaller, Caffe gives the least number that is not infinite.
-                take_larger(storage, best, least, pixel)
+                take_larger(storage, best, best, least, pixel)
 
 
 @inner

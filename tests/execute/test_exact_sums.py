@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from ristretto.execute import IntegerExecutor
 from ristretto.execute.compiled import ProgramStep, multiplication
+from ristretto.execute.compiled.accumulator import Walk, in_short_sums
 from ristretto.execute.exact import EXACT_IN_FLOAT64
 from ristretto.formats import EXACT, HALF_EVEN, Arithmetic, FixedPoint, PowerOfTwo
+from ristretto.kernels.tile import Operand
 from ristretto.layers import Clip, Convolution, Deconvolution, InnerProduct, Input, ReLU, ReLU6, Reshape
 from ristretto.net import Layer, LayerQuant, Net, Op, Phase, Shape
 from tests.execute.exact import channelwise, fractions, summed, trimmed
@@ -40,6 +42,8 @@ class Job:
     then : FixedPoint or None
         What the next layer trims the blob to.
     arithmetic : Arithmetic
+    behind_relu : bool
+        Whether a ReLU stands before the layer: then no input is negative, and all that knows it may make use of it.
     """
 
     op: Op
@@ -52,6 +56,7 @@ class Job:
     clamp: Op | None = None
     then: FixedPoint | None = None
     arithmetic: Arithmetic = EXACT
+    behind_relu: bool = False
 
     @property
     def params_fl(self) -> int:
@@ -65,10 +70,10 @@ class Job:
         bias = self.bias if self.bias.dtype == np.float32 else np.ldexp(self.bias.astype(np.float32), -self.params_fl)
         quant = LayerQuant(self.layer_in, self.layer_out, self.params)
         (top,) = self.op.infer([self.x.shape])
-        layers = [
-            Layer("data", Input((self.x.shape,)), (), ("data",)),
-            Layer("it", self.op, ("data",), ("top",), (weights, bias), quant=quant),
-        ]
+        layers = [Layer("data", Input((self.x.shape,)), (), ("data",))]
+        if self.behind_relu:
+            layers.append(Layer("before", ReLU(), ("data",), ("data",)))
+        layers.append(Layer("it", self.op, ("data",), ("top",), (weights, bias), quant=quant))
         if self.clamp:
             layers.append(Layer("clamp", self.clamp, ("top",), ("top",)))
         if self.then:
@@ -87,7 +92,8 @@ class Job:
 
     def wanted(self) -> np.ndarray:
         """Give the last output, as fractions."""
-        sums = summed(self.op, self.x, self.weights) * Fraction(2) ** -(self.params_fl + self.layer_in.fl)
+        x = np.maximum(self.x, 0) if self.behind_relu else self.x
+        sums = summed(self.op, x, self.weights) * Fraction(2) ** -(self.params_fl + self.layer_in.fl)
         bias = channelwise(fractions(self.batch_of_bias()), sums.shape)
         if isinstance(self.params, PowerOfTwo):
             # A bias without a format is added in float64, where both summands are exact.
@@ -209,7 +215,7 @@ def jobs(draw: st.DrawFn, ops: st.SearchStrategy[tuple[Op, Shape]] = OPS, powers
         params = draw(st.builds(FixedPoint, widths(), lengths()))
         w, b = draw(numbers(rng, params, weights)), draw(numbers(rng, params, bias))
     x = draw(numbers(rng, layer_in, shape))
-    job = Job(op, layer_in, layer_out, params, x, w, b, clamp, then, arithmetic)
+    job = Job(op, layer_in, layer_out, params, x, w, b, clamp, then, arithmetic, draw(st.booleans()))
     assume(job.is_exact)
     return job
 
@@ -300,6 +306,57 @@ def test_every_kind_of_accumulator_is_exact(
     rng = np.random.default_rng(3)
     low, high = job.layer_in.low_code, job.layer_in.high_code
     job.x[...] = rng.integers(low, high, shape, endpoint=True)
+    job.weights[...] = np.where(rng.random(job.weights.shape) < 0.5, weight, -weight - 1)
+    job.check()
+
+
+@pytest.mark.parametrize("word", [0, 5, 23])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("weight", "more", "operand"),
+    [
+        # Inputs of 127, so many weights of one sign: 8 * 32 * 127 = 32512; with one that is 35, not 32, too much.
+        (32, 34, Operand.BYTES_BY_FOUR),
+        (32, 35, Operand.BYTES_BY_TWO),
+        (64, 66, Operand.BYTES_BY_TWO),
+        (64, 67, Operand.BYTES),
+        (127, 127, Operand.BYTES),
+    ],
+)
+def test_as_many_words_as_16_bits_hold_are_added_up_at_a_time(
+    weight: int, more: int, operand: Operand, sign: int, word: int
+) -> None:
+    rows = np.full((9, 4 * 24), sign * weight)
+    rows[4, 4 * word + 1] = sign * more
+    walk = Walk(np.zeros(1, np.int64), np.arange(4 * 24)[None])
+    chosen, filled_up = in_short_sums(rows, walk, 127)
+    assert chosen is operand
+    np.testing.assert_array_equal(filled_up.terms, walk.terms)
+    # What is of both signs never all adds up.
+    rows[:, ::2] *= -1
+    assert in_short_sums(rows, walk, 127)[0].words >= operand.words
+
+
+@pytest.mark.parametrize(
+    ("numbers", "operand", "length"),
+    [(60, Operand.BYTES_BY_FOUR, 64), (36, Operand.BYTES_BY_TWO, 40), (20, Operand.BYTES, 20)],
+)
+def test_a_run_is_filled_up_where_that_costs_little(numbers: int, operand: Operand, length: int) -> None:
+    walk = Walk(np.array([0, 64]), np.arange(2 * numbers).reshape(2, -1))
+    chosen, filled_up = in_short_sums(np.ones((1, 2 * numbers), np.int8), walk, 1)
+    assert chosen is operand
+    assert filled_up.terms.shape == (2, length)
+    assert (filled_up.terms[:, numbers:] == -1).all()
+
+
+@pytest.mark.parametrize(("op", "shape"), LAYERS.values(), ids=LAYERS)
+@pytest.mark.parametrize("weight", [-128, -64, -33, -32, 32, 33, 64, 127])
+def test_sums_in_16_bits_are_exact(op: Op, shape: Shape, weight: int) -> None:
+    """All inputs the greatest, all weights alike: at, before and beyond the ends of 16 bits."""
+    job = filled(op, shape, (F8, FixedPoint(8, -8), F8), weight, behind_relu=True)
+    job.x[...] = job.layer_in.high_code
+    job.check()
+    rng = np.random.default_rng(7)
     job.weights[...] = np.where(rng.random(job.weights.shape) < 0.5, weight, -weight - 1)
     job.check()
 

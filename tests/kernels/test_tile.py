@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from ristretto.kernels import tile
 from ristretto.kernels.cpu import TIERS, Shape
-from ristretto.kernels.tile import Operand, emit_tile
+from ristretto.kernels.tile import Operand, emit_tile, operands_of
 from ristretto.kernels.vector import I64
 
 NAMED = {tier.name: tier for tier in TIERS}
@@ -58,11 +58,17 @@ MULTIPLIERS = {
     ("avx512-vnni", Operand.BYTES): "vpdpbusd",
     ("avx512-vnni", Operand.PAIRS): "vpdpwssd",
     ("avx512bw", Operand.PAIRS): "vpmaddwd",
+    ("avx512bw", Operand.BYTES): "vpmaddubsw",
+    ("avx512bw", Operand.BYTES_BY_TWO): "vpmaddubsw",
+    ("avx512bw", Operand.BYTES_BY_FOUR): "vpmaddubsw",
     ("avx-vnni", Operand.BYTES): "vpdpbusd",
     ("avx-vnni", Operand.PAIRS): "vpdpwssd",
     ("avx512vl-vnni", Operand.BYTES): "vpdpbusd",
     ("avx512vl-vnni", Operand.PAIRS): "vpdpwssd",
     ("avx2", Operand.PAIRS): "vpmaddwd",
+    ("avx2", Operand.BYTES): "vpmaddubsw",
+    ("avx2", Operand.BYTES_BY_TWO): "vpmaddubsw",
+    ("avx2", Operand.BYTES_BY_FOUR): "vpmaddubsw",
     ("sse2", Operand.PAIRS): "pmaddwd",
     ("neon-dotprod", Operand.BYTES): "sdot",
 }
@@ -77,7 +83,10 @@ def test_one_instruction_multiplies_and_adds_a_word(tier: str, operand: Operand)
         assert found[name], shape
         # Where LLVM thinks it faster, on Intel's processors, it parts this one into a multiplication and an addition.
         parted = found["vpmaddwd"] if name == "vpdpwssd" else 0
-        assert found[name] + parted == math.prod(shape), shape
+        assert found[name] + parted == operand.words * math.prod(shape), shape
+        if name == "vpmaddubsw":
+            # However many words it was, their sum in 16 bits is widened once.
+            assert found["vpmaddwd"] == math.prod(shape), shape
 
 
 @pytest.mark.parametrize("tier", ["neon", "neon-dotprod"])
@@ -105,7 +114,7 @@ def test_real_numbers_are_multiplied_and_added_at_once(tier: str, name: str) -> 
 
 @pytest.mark.parametrize(
     ("tier", "operand"),
-    [(tier, operand) for tier in PROCESSORS for operand in Operand if operand is not Operand.BYTES or NAMED[tier].dot8],
+    [(tier, operand) for tier in PROCESSORS for operand in operands_of(NAMED[tier])],
     ids=lambda value: getattr(value, "name", value),
 )
 def test_sums_stay_in_registers(tier: str, operand: Operand) -> None:
@@ -122,10 +131,10 @@ def test_sums_stay_in_registers(tier: str, operand: Operand) -> None:
 def test_every_tile_has_a_number_of_its_own() -> None:
     for tier in TIERS:
         numbers = tile.tiles(tier)
-        assert len(numbers) == len(tier.tiles) * (3 if tier.dot8 else 2)
+        assert len(numbers) == len(tier.tiles) * (3 if tier.dot8 else 5 if tier.short_dot8 else 2)
         for operand in Operand:
             found = [tile.number(operand, index) in numbers for index in range(len(tier.tiles))]
-            assert set(found) == {operand is not Operand.BYTES or bool(tier.dot8)}
+            assert set(found) == {operand in operands_of(tier)}
 
 
 @pytest.mark.parametrize("tier", NAMED)

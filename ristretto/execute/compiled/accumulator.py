@@ -14,6 +14,9 @@ from ristretto.kernels.tile import WORD, Operand
 from ristretto.net.op import Array
 
 NARROW_BITS = 31
+SHORT_BITS = 15
+MOST_FILLING = 8
+"""The part of a run, one in so many numbers, that may be zeros to fill its last group of words."""
 FEWEST_WORDS = 8
 """Words in a piece of a sum for which int32 must do, if its pieces are to be added up in 64 bits: with fewer, adding
 the pieces up costs more than splitting the weights."""
@@ -108,6 +111,36 @@ def choose_accumulator(
     return in_halves
 
 
+def in_short_sums(rows: Array, walk: Walk, largest_input: int) -> tuple[Operand, Walk]:
+    """Choose how many words of bytes have their products added up in 16 bits: as many as always fit.
+
+    Parameters
+    ----------
+    rows : integer array (outputs, terms)
+        Weights of up to 8 bits.
+    walk : Walk
+    largest_input : int
+        The greatest input code; none is negative, so the extremes are all weights of one sign times that.
+
+    Returns
+    -------
+    Operand, Walk
+        The walk with runs of whole groups of words.
+    """
+    for operand in (Operand.BYTES_BY_FOUR, Operand.BYTES_BY_TWO):
+        group = operand.words * operand.per_word
+        short = -walk.terms.shape[1] % group
+        if short * MOST_FILLING > walk.terms.shape[1]:
+            continue
+        filled = Walk(walk.offsets, np.pad(walk.terms, ((0, 0), (0, short)), constant_values=-1))
+        # Of each word, the first two products make one sum and the others another.
+        groups = laid_out(rows, filled).astype(np.int32).reshape(-1, operand.words, 2, 2)
+        extremes = [np.abs(sign(groups, 0).sum(axis=(1, 3))).max(initial=0) for sign in (np.maximum, np.minimum)]
+        if int(max(extremes)) * largest_input >> SHORT_BITS == 0:
+            return operand, filled
+    return Operand.BYTES, walk
+
+
 def split(rows: Array) -> list[Array]:
     """Split weights of up to 16 bits in two: ``upper * 2**SPLIT + lower``, lower from -128 to 127."""
     low = ((rows.astype(np.int32) + (1 << (SPLIT - 1))) & ((1 << SPLIT) - 1)) - (1 << (SPLIT - 1))
@@ -147,7 +180,7 @@ def _cut(walk: Walk, words: int, operand: Operand) -> Walk:
 
 def pack(rows: Array, walk: Walk, operand: Operand, vectors: int) -> Array:
     """Pack weights for the tiles: (panels, runs * words, vectors, lanes, per word), aligned to 64 bytes."""
-    kind = {Operand.BYTES: np.int8, Operand.PAIRS: np.int16, Operand.FLOATS: np.float32}[operand]
+    kind = {4: np.int8, 2: np.int16, 1: np.float32}[operand.per_word]
     lanes = TIER.lanes * vectors
     panels = -(-len(rows) // lanes)
     ordered = laid_out(rows, walk).reshape(len(rows), -1, operand.per_word)

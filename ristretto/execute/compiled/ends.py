@@ -88,7 +88,7 @@ def set_start(
 
     A stored byte is its code and the offset: what the offset adds up to is taken off again.
     """
-    if operand is Operand.BYTES:
+    if operand.are_bytes:
         bias = bias - ((OFFSET * rows.sum(axis=1, dtype=np.int64)) << scaling.lift)
     start = np.zeros(len(rows), np.int64) if wide else bias
     job["bias"] = emitter.address(padded(bias, lanes, bias.dtype))

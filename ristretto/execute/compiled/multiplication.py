@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from ristretto.execute.compiled.accumulator import (
     Accumulator,
     Walk,
     choose_accumulator,
+    in_short_sums,
     pack,
 )
 from ristretto.execute.compiled.depthwise import emit_depthwise, fits_depthwise
@@ -95,6 +97,9 @@ def _set_integer(
     assert value.fmt
     bias = scaling.bias[picked]
     chosen = choose_accumulator(rows, bias, terms, operand, -value.fmt.low_code, scaling.stages[0], scaling.lift)
+    if operand is Operand.BYTES and TIER.short_dot8 and len(chosen.halves) == 1:
+        operand, filled = in_short_sums(rows, chosen.walk, value.fmt.high_code)
+        chosen, job["operand"] = replace(chosen, walk=filled), operand.value
     vectors = 2 if job["across"] else _vectors(len(rows), int(job["width"]))
     _set_walk(emitter, job, chosen, operand, vectors)
     job["wide"] = chosen.wide

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ristretto.execute.compiled.graph import WIDEST_CODE, Graph, Multiply, Node, Value
+from ristretto.execute.compiled.signs import never_negative
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.multiply import SCRATCH
 from ristretto.kernels.program import ROWS
@@ -182,10 +183,12 @@ def _leads_to_reals(graph: Graph, node: Node) -> bool:
 def choose_storages(graph: Graph) -> dict[Value, int]:
     """Give the storage of every value: bytes where all that read it can."""
     storages: dict[Value, int] = {}
+    unsigned = never_negative(graph)
     for node in graph.nodes:
         if node.output:
             value = node.output
-            narrow = TIER.dot8 and value.fmt and value.fmt.bw <= BYTE_BITS
+            multiplied = TIER.takes_negative_bytes or (TIER.multiplies_bytes and value in unsigned)
+            narrow = multiplied and value.fmt and value.fmt.bw <= BYTE_BITS
             storages[value] = REALS if value.real else BYTES if narrow else SHORTS
     for node in graph.nodes:
         work = node.work

@@ -19,14 +19,15 @@ from ristretto.execute.values import State
 from ristretto.formats import EXACT, FixedPoint
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.rows import BYTES, REALS, SHORTS
-from ristretto.layers import Concat, Convolution, Deconvolution, Eltwise, InnerProduct, Pooling, Sigmoid
+from ristretto.layers import Concat, Convolution, Deconvolution, Eltwise, InnerProduct, Pooling, ReLU, Sigmoid
 from ristretto.net import Net
 from tests.execute.compiled.programs import E, Program, made_by
 from tests.execute.nets import nets, partial_quants, values, whole_quants
 
 LONG = FixedPoint(12, 6)
-NARROW = BYTES if TIER.dot8 else SHORTS
-"""How codes of 8 bits are stored."""
+NARROW = BYTES if TIER.takes_negative_bytes else SHORTS
+UNSIGNED = BYTES if TIER.multiplies_bytes else SHORTS
+"""How codes of 8 bits are stored, of which some are negative or none."""
 
 
 def laid_out(program: Program, *wanted: str) -> tuple[Layout, dict[str, Buffer]]:
@@ -192,6 +193,17 @@ def test_the_rim_of_stored_bytes_holds_the_code_of_zero() -> None:
     [
         (Program().conv("data", "a").conv("a", "b"), {"a": NARROW, "b": NARROW}),
         (Program().conv("data", "a").conv("a", "b", bits=9), {"a": SHORTS, "b": NARROW}),
+        (Program().conv("data", "a").add(ReLU(), "a", top="r").conv("r", "b"), {"a": UNSIGNED, "b": NARROW}),
+        # Joined with what may be negative, it is stored as that.
+        (
+            Program()
+            .conv("data", "a")
+            .add(ReLU(), "a", top="r")
+            .conv("data", "b")
+            .add(Concat(), "r", "b", top="c")
+            .conv("c", "d"),
+            {"a": NARROW, "b": NARROW, "c": NARROW},
+        ),
         (Program().conv("data", "a", E, LONG).conv("a", "b", LONG), {"a": SHORTS, "b": NARROW}),
         (Program().conv("data", "a").add(Convolution(2, (1, 1)), "a", top="b"), {"a": NARROW, "b": REALS}),
         (Program().conv("data", "a").add(Sigmoid(), "a", top="b"), {"a": NARROW, "b": REALS}),
