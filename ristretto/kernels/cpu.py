@@ -23,7 +23,7 @@ Shape = tuple[int, int]
 WIDE_TILES: tuple[Shape, ...] = ((14, 2), (13, 2), (11, 2), (8, 2), (7, 2), (4, 2), (1, 2), (14, 1), (9, 3))
 NARROW_TILES: tuple[Shape, ...] = ((6, 2), (4, 2), (3, 2), (1, 2), (12, 1), (4, 3))
 # Where products need a register before they are added, 16 registers have no room for three vectors of weights.
-TIGHT_TILES: tuple[Shape, ...] = ((6, 2), (5, 2), (4, 2), (3, 2), (2, 2), (1, 2), (8, 1))
+TIGHT_TILES: tuple[Shape, ...] = ((6, 2), (4, 2), (1, 2), (8, 1))
 
 
 @dataclass(frozen=True)

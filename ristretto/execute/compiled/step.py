@@ -11,8 +11,8 @@ import numpy as np
 from ristretto.errors import in_layer
 from ristretto.execute.compiled.emit import Emitter
 from ristretto.execute.compiled.fuse import fuse
-from ristretto.execute.compiled.graph import Builder
-from ristretto.execute.compiled.storage import lay_out, works_across
+from ristretto.execute.compiled.graph import Builder, Multiply
+from ristretto.execute.compiled.storage import Layout, lay_out
 from ristretto.execute.values import State
 from ristretto.formats import Arithmetic
 from ristretto.kernels.program import NO_NAN, run
@@ -22,6 +22,10 @@ MOST_PICTURES = 64
 """Pictures that an arena holds at a time, where layers take all of them at once."""
 PIECES = 4
 """Pieces that a thread's share of a batch is cut into. A call costs as much as a few hundredths of a picture."""
+READ = 32
+"""Multiplications that take about as long as one weight takes to come from memory."""
+MOST_READING = 32
+"""The part of a piece's work, one in so many, that reading weights anew for it may come to."""
 
 
 class ProgramStep:
@@ -51,9 +55,10 @@ class ProgramStep:
         self.pictures = builder.pictures
         self.threads = min(threads, self.pictures)
         self.at_once = min(-(-self.pictures // self.threads), MOST_PICTURES)
-        if self.threads > 1 and not any(works_across(node) for phase in layout.phases for node in phase):
+        piece = -(-self.at_once // PIECES)
+        if self.threads > 1 and _may_be_as_short_as(layout, piece):
             # A few at a time: whoever is done first takes the next.
-            self.at_once = -(-self.at_once // PIECES)
+            self.at_once = piece
         self.arena_size, self.row = layout.size(self.at_once), layout.row
         self.emitter = Emitter(layout, half_even=arithmetic.half_even)
         self.emitter.emit()
@@ -97,3 +102,10 @@ class ProgramStep:
         node = self.emitter.makers[step]
         with in_layer(node.trimmed_by or (node.layer.name if node.layer else ""), f"blob '{node.blob}'"):
             node.trims[-1].refuse_nan(np.full(1, np.nan))
+
+
+def _may_be_as_short_as(layout: Layout, pictures: int) -> bool:
+    """Whether so many pictures are worth reading the weights that all pictures of a run meet at once."""
+    multiplications = [work for phase in layout.phases for node in phase if isinstance(work := node.work, Multiply)]
+    weights = sum(work.rows.size for work in multiplications if work.across)
+    return weights * READ * MOST_READING <= pictures * sum(work.geometry.macs for work in multiplications)

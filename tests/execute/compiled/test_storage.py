@@ -246,5 +246,15 @@ def test_only_what_inner_products_read_and_make_is_there_for_all_pictures() -> N
     assert sizes[64] == sizes[65] == sizes[1000]
 
 
+@pytest.mark.parametrize(("classes", "at_once"), [(None, 4), (2, 4), (40, 16)])
+def test_a_share_is_cut_in_pieces_where_that_reads_few_weights_anew(classes: int | None, at_once: int) -> None:
+    """Of 32 pictures each thread has 16, in four pieces; but where the inner product's weights weigh more."""
+    program = Program((32, 3, 8, 8)).conv("data", "a", outputs=64, pad=1).conv("a", "b", outputs=64, pad=1)
+    if classes:
+        program.add(InnerProduct(classes), "b", top="c")
+    assert ProgramStep(program.builder, [list(program.shapes)[-1]], EXACT, 2).at_once == at_once
+    assert ProgramStep(program.builder, [], EXACT, 1).at_once == 32
+
+
 def test_threads_share_the_pictures() -> None:
     assert arena(8, 4, inner_product=True) == arena(2, inner_product=True)
