@@ -1,4 +1,4 @@
-"""The page of the executor's benchmark, docs/results/executor.md: what was measured, beside what is aimed at."""
+"""The pages of the executor's benchmark, docs/results/executor*.md: what was measured, beside what is aimed at."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from executor_nets import WIDTHS, Case
 from executor_timing import PAUSE, SHORTEST_TURN, Timing
 from page import ROOT, machine, table
 
-PAGE = ROOT / "docs" / "results" / "executor.md"
+FOLDER = ROOT / "docs" / "results"
 INSTRUCTIONS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
 """What decides how fast bytes are multiplied, by the names of /proc/cpuinfo."""
 
@@ -25,10 +25,20 @@ BYTES, LONGER, WORDS = (OURS[widths] for widths in WIDTHS)
 LARGE = ("caffenet", "googlenet", "resnet50", "mobilenet_v1")
 SQUEEZENET = "squeezenet_v1.0"
 
-HEAD = f"""# The integer executor beside other runtimes
+BEGINNINGS = {
+    "executor": """# The integer executor beside other runtimes
 
-`scripts/bench executor` writes this page; `scripts/bench executor --net NAME` runs some of the nets and only prints.
+`scripts/bench executor` writes this page; with `--net NAME` it runs some of the nets and only prints.""",
+    "executor-avx2": """# The integer executor beside other runtimes, without VNNI
 
+`scripts/bench executor` with `--page executor-avx2` writes this page; with `--net NAME` it runs some of the nets and
+only prints. The processor has AVX2, and no instruction that adds products of bytes up in 32 bits. What is aimed at is
+meant for processors that have one: [the other page](executor.md).""",
+}
+PAGES = tuple(BEGINNINGS)
+"""Of processors that add products of bytes up in 32 bits, for which the aims are; and of those that do not."""
+
+HEAD = f"""
 All run the same float net, with BatchNorm folded, on the same random pictures: this package's integer executor at
 several widths (bits of activations x bits of weights, dynamic fixed point that covers all numbers met);
 onnxruntime on the exported net, and on what its own `quantize_static` makes of that net (unsigned 8-bit activations,
@@ -44,6 +54,11 @@ as fill {1000 * SHORTEST_TURN:.0f} ms; between turns lie {1000 * PAUSE:.0f} ms i
 onnxruntime's threads spin while it runs, as they do by default, and stop when it has run. "Wall" is the median over the
 rounds, "least" the fastest round, "CPU" the median of the whole process's time on all cores. Ratios are of medians with
 the same number of threads; above 1 the contender is faster."""
+
+
+def head(page: str) -> str:
+    """Give the beginning of a page."""
+    return f"{BEGINNINGS[page]}\n{HEAD}"
 
 
 MEMORY = f"""Memory of a process of its own, which imports, prepares one executor and runs {RUNS} batches (Linux's

@@ -193,9 +193,10 @@ def test_pages_state_the_counts(repo: Path, name: str) -> None:
 
 def test_solvers_name_nets_that_are_there(repo: Path) -> None:
     found = sorted((repo / "models").glob("*/*.prototxt"))
-    solvers = [path for path in found if path.name in ("solver.prototxt", "finetune.prototxt")]
+    solvers = [path for path in found if path.name.startswith(("solver", "finetune"))]
     assert [f"{path.parent.name}/{path.name}" for path in solvers] == [
         "cifar10_full/finetune.prototxt",
+        "cifar10_full/finetune_narrow.prototxt",
         "cifar10_full/solver.prototxt",
         "lenet/finetune.prototxt",
         "lenet/solver.prototxt",
