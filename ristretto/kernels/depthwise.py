@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numba.core import cgutils
 
 from ristretto.kernels.cpu import TIER
+from ristretto.kernels.epilogue import codes_in_registers
 from ristretto.kernels.jit import inner
 from ristretto.kernels.memory import copy_rows
 from ristretto.kernels.multiply import SPLIT, clear, finish, widen
@@ -18,58 +19,117 @@ from ristretto.kernels.tile import WORD, Operand, dot
 from ristretto.kernels.vector import F32, I8, I16, I32, I64, family, filled, load, store, vector
 
 LANES = TIER.lanes
+MOST_SHUFFLED = 8
+"""Lanes of a vector that two halves fit in, so that shuffling them is fewer steps than shifting."""
+BYTES_AT_A_TIME, FEWEST_AT_A_TIME = 4096, 4
+"""Bytes of outputs, and pixels at least, that are made together, one vector of channels after the other: with the lines
+of their windows they stay in the first cache."""
 MOST_AT_A_TIME = 1024
 """Sums that are gone through several times: with those of 64 bits 12 KiB, which stay in the first cache."""
 
 
-def _emit(b: ir.IRBuilder, operands: Sequence[ir.Value], *, operand: Operand) -> None:
+Put = Callable[[ir.Value, ir.Value, ir.Value], None]
+"""Takes a vector of sums, and the numbers of its pixel and of its vector of channels."""
+USUAL = 3 * 3
+"""Places of the window that nearly all nets have."""
+
+
+def _emit_sums(b: ir.IRBuilder, operands: Sequence[ir.Value], *, operand: Operand) -> None:
     """Write the routine that makes the sums of some pixels.
 
     Its operands are: the address of the first pixel's first channel, and the distance between pixels, bytes; the
     addresses of the offsets of the window's places (two for each pair of weights, but for float32) and of the weights,
-    ``[pair][channel]`` in words; how many pairs there are; the addresses of the sums' first values and of the sums;
-    how many pixels and vectors of channels there are.
+    ``[pair][channel]`` in words; how many pairs there are; the address of the sums' first values; how many pixels and
+    vectors of channels there are; and the address of the sums, pixel by pixel.
     """
-    source, distance, offsets, weights, pairs, first, sums, pixels, vectors = operands
-    real = operand is Operand.FLOATS
-    kind, size = vector(F32 if real else I32, LANES), I64(WORD * LANES)
-    stored, bits = {Operand.BYTES: (I8, 8), Operand.PAIRS: (I16, 16), Operand.FLOATS: (F32, 32)}[operand]
-    widen = b.sext if operand is Operand.BYTES and not TIER.offset else b.zext
-    with cgutils.for_range(b, pixels) as pixel, cgutils.for_range(b, vectors) as column:
-        total = cgutils.alloca_once_value(b, load(b, b.add(first, b.mul(column.index, size)), kind))
-        beside = b.mul(column.index, I64(bits // 8 * LANES))
-        here = b.add(b.add(source, b.mul(pixel.index, distance)), beside)
+    *walk, vectors, sums = operands
 
-        def at(place: ir.Value, here: ir.Value = here) -> ir.Value:
-            offset = load(b, b.add(offsets, b.mul(place, I64(8))), I64)
-            return load(b, b.add(here, offset), vector(stored, LANES))
+    def put(total: ir.Value, pixel: ir.Value, column: ir.Value) -> None:
+        place = b.add(b.mul(pixel, vectors), column)
+        store(b, total, b.add(sums, b.mul(place, I64(WORD * LANES))))
 
-        def add(pair: ir.Value, column: ir.Value = column.index, total: ir.Value = total) -> None:
-            w = load(b, b.add(weights, b.mul(b.add(b.mul(pair, vectors), column), size)), kind)
-            if real:
-                x = at(pair)
-            else:
-                twice = b.mul(pair, I64(2))
-                low, high = (widen(at(p), kind) for p in (twice, b.add(twice, I64(1))))
-                x = b.or_(b.and_(low, filled(I32, LANES, 0xFFFF)), b.shl(high, filled(I32, LANES, 16)))
-            kindred = Operand.FLOATS if real else Operand.PAIRS
-            b.store(dot(b, TIER, kindred, b.load(total), x, w), total)
-
-        # A window of 3x3, which nearly all nets have, is written out: without a loop its addresses stay in registers.
-        usual = 9 if real else 5
-        with b.if_else(b.icmp_signed("==", pairs, I64(usual))) as (written_out, looped):
-            with written_out:
-                for pair in range(usual):
-                    add(I64(pair))
-            with looped, cgutils.for_range(b, pairs) as loop:
-                add(loop.index)
-        place = b.add(b.mul(pixel.index, vectors), column.index)
-        store(b, b.load(total), b.add(sums, b.mul(place, size)))
+    _emit_windows(b, [*walk, vectors], operand, put)
 
 
-sum_windows = family(
-    "depthwise",
-    {operand.value: partial(_emit, operand=operand) for operand in (Operand.BYTES, Operand.PAIRS, Operand.FLOATS)},
+def _emit_finished(b: ir.IRBuilder, operands: Sequence[ir.Value], *, operand: Operand) -> None:
+    """Write the routine that makes codes of sums while they are in registers, as `epilogue.emit_finished_tile` does.
+
+    Its operands are those of `_emit_sums` but the last; then the addresses of the epilogue and of the output's first
+    pixel, and the distance between pixels there, bytes.
+    """
+    *walk, packed, out, distance = operands
+    finished, stored = codes_in_registers(b, packed, operand)
+
+    def put(total: ir.Value, pixel: ir.Value, column: ir.Value) -> None:
+        address = b.add(b.add(out, b.mul(pixel, distance)), b.mul(column, I64(stored.width // 8 * LANES)))
+        store(b, finished(total), address)
+
+    _emit_windows(b, walk, operand, put)
+
+
+def _emit_windows(b: ir.IRBuilder, operands: Sequence[ir.Value], operand: Operand, put: Put) -> None:
+    """Write the loops: vector by vector of channels, whose weights stay in registers, and pixel by pixel."""
+    source, distance, offsets, weights, pairs, first, pixels, vectors = operands
+    at_once = 1 if operand is Operand.FLOATS else 2
+    kind, size = vector(F32 if operand is Operand.FLOATS else I32, LANES), I64(WORD * LANES)
+    bits = 32 // operand.per_word
+
+    def weight(pair: ir.Value, column: ir.Value) -> ir.Value:
+        return load(b, b.add(weights, b.mul(b.add(b.mul(pair, vectors), column), size)), kind)
+
+    def offset(place: ir.Value) -> ir.Value:
+        return load(b, b.add(offsets, b.mul(place, I64(8))), I64)
+
+    def grown(total: ir.Value, w: ir.Value, here: ir.Value, places: Sequence[ir.Value]) -> ir.Value:
+        read = [load(b, b.add(here, place), vector(F32 if bits == 32 else ir.IntType(bits), LANES)) for place in places]
+        x = read[0] if operand is Operand.FLOATS else _in_pairs(b, *read)
+        return dot(b, TIER, Operand.FLOATS if operand is Operand.FLOATS else Operand.PAIRS, total, x, w)
+
+    def address(pixel: ir.Value, column: ir.Value) -> ir.Value:
+        return b.add(b.add(source, b.mul(pixel, distance)), b.mul(column, I64(bits // 8 * LANES)))
+
+    usual = -(-USUAL // at_once)
+    with b.if_else(b.icmp_signed("==", pairs, I64(usual))) as (written_out, looped):
+        with written_out:
+            # Loaded once: a store within the loops might change them, for all that LLVM knows.
+            places = [offset(I64(place)) for place in range(at_once * usual)]
+            with cgutils.for_range(b, vectors) as column:
+                start = load(b, b.add(first, b.mul(column.index, size)), kind)
+                ws = [weight(I64(pair), column.index) for pair in range(usual)]
+                with cgutils.for_range(b, pixels) as pixel:
+                    total, here = start, address(pixel.index, column.index)
+                    for pair, w in enumerate(ws):
+                        total = grown(total, w, here, places[at_once * pair : at_once * (pair + 1)])
+                    put(total, pixel.index, column.index)
+        with looped, cgutils.for_range(b, vectors) as column:
+            start = load(b, b.add(first, b.mul(column.index, size)), kind)
+            with cgutils.for_range(b, pixels) as pixel:
+                slot = cgutils.alloca_once(b, kind)
+                b.store(start, slot)
+                here = address(pixel.index, column.index)
+                with cgutils.for_range(b, pairs) as pair:
+                    begin = b.mul(pair.index, I64(at_once))
+                    ends = [offset(b.add(begin, I64(k))) for k in range(at_once)]
+                    b.store(grown(b.load(slot), weight(pair.index, column.index), here, ends), slot)
+                put(b.load(slot), pixel.index, column.index)
+
+
+def _in_pairs(b: ir.IRBuilder, low: ir.Value, high: ir.Value) -> ir.Value:
+    """Give words of two codes each, of which both inputs have one for each lane: 8 bits, or 16."""
+    wide = vector(I32, LANES)
+    widen = b.sext if low.type.element == I8 and not TIER.offset else b.zext
+    if LANES > MOST_SHUFFLED:
+        low, high = (widen(half, wide) for half in (low, high))
+        return b.or_(b.and_(low, filled(I32, LANES, 0xFFFF)), b.shl(high, filled(I32, LANES, 16)))
+    places = [place for lane in range(LANES) for place in (lane, lane + LANES)]
+    mixed = b.shuffle_vector(low, high, ir.Constant(vector(I32, 2 * LANES), places))
+    return b.bitcast(widen(mixed, vector(I16, 2 * LANES)) if low.type.element == I8 else mixed, wide)
+
+
+OPERANDS = (Operand.BYTES, Operand.PAIRS, Operand.FLOATS)
+sum_windows = family("depthwise", {operand.value: partial(_emit_sums, operand=operand) for operand in OPERANDS})
+finish_windows = family(
+    "finished_depthwise", {operand.value: partial(_emit_finished, operand=operand) for operand in OPERANDS[:2]}
 )
 
 DEPTHWISE = np.dtype(
@@ -79,7 +139,7 @@ DEPTHWISE = np.dtype(
             # As in `multiply.MULTIPLY`; words of weights for pairs of the window's places.
             *("source", "source_image", "source_line", "source_pixel", "lines", "width", "channels"),
             *("operand", "offsets", "pairs", "weights", "low_weights", "first", "bias", "packed", "routine"),
-            *("target", "target_image", "target_line", "target_pixel", "size"),
+            *("in_registers", "target", "target_image", "target_line", "target_pixel", "size"),
         )
     ]
 )
@@ -98,21 +158,30 @@ def depthwise(job: Any, arena: int, scratch: int, room: int, image: int) -> None
     for line in range(job.lines):
         source = arena + job.source + image * job.source_image + line * job.source_line
         target = arena + job.target + image * job.target_image + line * job.target_line
+        if job.in_registers:
+            at_a_time = max(FEWEST_AT_A_TIME, BYTES_AT_A_TIME // job.target_pixel)
+            for start in range(0, job.width, at_a_time):
+                finish_windows(
+                    job.operand, source + start * job.source_pixel, job.source_pixel, job.offsets, job.weights,
+                    job.pairs, job.first, min(at_a_time, job.width - start), vectors, job.packed,
+                    target + start * job.target_pixel, job.target_pixel,
+                )  # fmt: skip
+            continue
         for start in range(0, job.width, step):
             pixels = min(step, job.width - start)
             begin, end = source + start * job.source_pixel, target + start * job.target_pixel
             sums = scratch
             sum_windows(
-                job.operand, begin, job.source_pixel, job.offsets, job.weights, job.pairs, job.first, scratch, pixels,
-                vectors,
+                job.operand, begin, job.source_pixel, job.offsets, job.weights, job.pairs, job.first, pixels, vectors,
+                scratch,
             )  # fmt: skip
             if job.low_weights:
                 sums = wide
                 clear(wide, pixels * vectors)
                 widen(scratch, wide, SPLIT, pixels * vectors)
                 sum_windows(
-                    job.operand, begin, job.source_pixel, job.offsets, job.low_weights, job.pairs, job.first, scratch,
-                    pixels, vectors,
+                    job.operand, begin, job.source_pixel, job.offsets, job.low_weights, job.pairs, job.first, pixels,
+                    vectors, scratch,
                 )  # fmt: skip
                 widen(scratch, wide, 0, pixels * vectors)
             if lanes == job.channels:

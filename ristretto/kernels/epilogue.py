@@ -338,14 +338,25 @@ def emit_finished_tile(
     """
     *inputs, packed, out, distance = operands
     sums = emit_sums(b, inputs, tier, operand, shape)
+    finished, stored = codes_in_registers(b, packed, operand, tier)
+    for row in sums:
+        for column, x in enumerate(row):
+            store(b, finished(x), b.add(out, I64(tier.lanes * stored.width // 8 * column)))
+        out = b.add(out, distance)
+
+
+def codes_in_registers(
+    b: ir.IRBuilder, packed: ir.Value, operand: Operand, tier: Tier = TIER
+) -> tuple[Callable[[ir.Value], ir.Value], ir.IntType]:
+    """Give what makes codes of a vector of sums by one stage, and the type that they are stored in."""
     stored = I8 if operand.are_bytes else I16
     stages = _IntegerStages(b, packed, vector(I32, tier.lanes), Finish.ONE_STAGE)
     offset = filled(stored, tier.lanes, tier.offset if stored == I8 else 0)
-    for row in sums:
-        for column, x in enumerate(row):
-            codes = b.add(b.trunc(stages(x), vector(stored, tier.lanes)), offset)
-            store(b, codes, b.add(out, I64(tier.lanes * stored.width // 8 * column)))
-        out = b.add(out, distance)
+
+    def finished(x: ir.Value) -> ir.Value:
+        return b.add(b.trunc(stages(x), vector(stored, tier.lanes)), offset)
+
+    return finished, stored
 
 
 def finished_tiles(tier: Tier = TIER) -> Mapping[int, Emit]:

@@ -61,6 +61,8 @@ def emit_depthwise(
         job["low_weights"] = emitter.address(_in_pairs(halves[1], lanes))
     set_start(emitter, job, rows, scaling.bias, scaling, operand, lanes, wide=not narrow)
     set_epilogue(emitter, job, scaling, wide=not narrow)
+    # What lies beyond the last channel belongs to others: there, sums are stored and cut.
+    job["in_registers"] &= lanes == channels
 
 
 def _in_pairs(rows: Array, lanes: int) -> Array:
