@@ -74,7 +74,7 @@ class Tier:
 
     @property
     def takes_negative_bytes(self) -> bool:
-        """Whether they are where some are negative, too."""
+        """Whether codes of 8 bits are stored in 8 even where some are negative."""
         return bool(self.dot8)
 
     def runs_on(self, features: frozenset[str]) -> bool:

@@ -19,6 +19,8 @@ from ristretto.kernels.tile import WORD, Operand, dot
 from ristretto.kernels.vector import F32, I8, I16, I32, I64, family, filled, load, store, vector
 
 LANES = TIER.lanes
+USUAL = 3 * 3
+"""Places of the window that nearly all nets have. In pairs they are as many as ten, of which one weighs nothing."""
 MOST_SHUFFLED = 8
 """Lanes of a vector that two halves fit in, so that shuffling them is fewer steps than shifting."""
 BYTES_AT_A_TIME, FEWEST_AT_A_TIME = 4096, 4
@@ -27,11 +29,8 @@ of their windows they stay in the first cache."""
 MOST_AT_A_TIME = 1024
 """Sums that are gone through several times: with those of 64 bits 12 KiB, which stay in the first cache."""
 
-
 Put = Callable[[ir.Value, ir.Value, ir.Value], None]
 """Takes a vector of sums, and the numbers of its pixel and of its vector of channels."""
-USUAL = 3 * 3
-"""Places of the window that nearly all nets have."""
 
 
 def _emit_sums(b: ir.IRBuilder, operands: Sequence[ir.Value], *, operand: Operand) -> None:
@@ -68,11 +67,15 @@ def _emit_finished(b: ir.IRBuilder, operands: Sequence[ir.Value], *, operand: Op
 
 
 def _emit_windows(b: ir.IRBuilder, operands: Sequence[ir.Value], operand: Operand, put: Put) -> None:
-    """Write the loops: vector by vector of channels, whose weights stay in registers, and pixel by pixel."""
+    """Write the loops: vector by vector of channels, whose weights stay in registers, and pixel by pixel.
+
+    The operands are those of `_emit_sums` but the last.
+    """
     source, distance, offsets, weights, pairs, first, pixels, vectors = operands
-    at_once = 1 if operand is Operand.FLOATS else 2
-    kind, size = vector(F32 if operand is Operand.FLOATS else I32, LANES), I64(WORD * LANES)
-    bits = 32 // operand.per_word
+    real = operand is Operand.FLOATS
+    multiplied, at_once = (Operand.FLOATS, 1) if real else (Operand.PAIRS, 2)
+    kind, size = vector(F32 if real else I32, LANES), I64(WORD * LANES)
+    stored = vector(F32 if real else ir.IntType(operand.bits), LANES)
 
     def weight(pair: ir.Value, column: ir.Value) -> ir.Value:
         return load(b, b.add(weights, b.mul(b.add(b.mul(pair, vectors), column), size)), kind)
@@ -81,12 +84,11 @@ def _emit_windows(b: ir.IRBuilder, operands: Sequence[ir.Value], operand: Operan
         return load(b, b.add(offsets, b.mul(place, I64(8))), I64)
 
     def grown(total: ir.Value, w: ir.Value, here: ir.Value, places: Sequence[ir.Value]) -> ir.Value:
-        read = [load(b, b.add(here, place), vector(F32 if bits == 32 else ir.IntType(bits), LANES)) for place in places]
-        x = read[0] if operand is Operand.FLOATS else _in_pairs(b, *read)
-        return dot(b, TIER, Operand.FLOATS if operand is Operand.FLOATS else Operand.PAIRS, total, x, w)
+        read = [load(b, b.add(here, place), stored) for place in places]
+        return dot(b, TIER, multiplied, total, read[0] if real else _in_pairs(b, *read), w)
 
     def address(pixel: ir.Value, column: ir.Value) -> ir.Value:
-        return b.add(b.add(source, b.mul(pixel, distance)), b.mul(column, I64(bits // 8 * LANES)))
+        return b.add(b.add(source, b.mul(pixel, distance)), b.mul(column, I64(operand.bits // 8 * LANES)))
 
     usual = -(-USUAL // at_once)
     with b.if_else(b.icmp_signed("==", pairs, I64(usual))) as (written_out, looped):
@@ -159,13 +161,7 @@ def depthwise(job: Any, arena: int, scratch: int, room: int, image: int) -> None
         source = arena + job.source + image * job.source_image + line * job.source_line
         target = arena + job.target + image * job.target_image + line * job.target_line
         if job.in_registers:
-            at_a_time = max(FEWEST_AT_A_TIME, BYTES_AT_A_TIME // job.target_pixel)
-            for start in range(0, job.width, at_a_time):
-                finish_windows(
-                    job.operand, source + start * job.source_pixel, job.source_pixel, job.offsets, job.weights,
-                    job.pairs, job.first, min(at_a_time, job.width - start), vectors, job.packed,
-                    target + start * job.target_pixel, job.target_pixel,
-                )  # fmt: skip
+            _finish_line(job, source, target, vectors)
             continue
         for start in range(0, job.width, step):
             pixels = min(step, job.width - start)
@@ -190,3 +186,15 @@ def depthwise(job: Any, arena: int, scratch: int, room: int, image: int) -> None
                 row = lanes * job.size
                 finish(job.routine, sums, job.packed, whole_row, row, pixels, vectors, job.bias)
                 copy_rows(whole_row, row, end, job.target_pixel, pixels, job.channels * job.size)
+
+
+@inner
+def _finish_line(job: Any, source: int, target: int, vectors: int) -> None:
+    """Make a line of codes, so many pixels at a time as stay in the first cache with what they are made of."""
+    at_a_time = max(FEWEST_AT_A_TIME, BYTES_AT_A_TIME // job.target_pixel)
+    for start in range(0, job.width, at_a_time):
+        finish_windows(
+            job.operand, source + start * job.source_pixel, job.source_pixel, job.offsets, job.weights, job.pairs,
+            job.first, min(at_a_time, job.width - start), vectors, job.packed, target + start * job.target_pixel,
+            job.target_pixel,
+        )  # fmt: skip

@@ -86,7 +86,9 @@ def lookup(job: Any, arena: int, views: Arena, row: Row, image: int) -> None:
             if job.source.storage == BYTES:
                 codes = views[0][start : start + channels]
                 for c in range(channels):
-                    results[c] = table[c * job.apart + np.int64(codes[c]) - OFFSET - job.low]
+                    # Without an offset they are signed.
+                    code = np.int64(codes[c]) - OFFSET if OFFSET else np.int64(np.int8(codes[c]))
+                    results[c] = table[c * job.apart + code - job.low]
             else:
                 shorts = views[1][start // 2 : start // 2 + channels]
                 for c in range(channels):

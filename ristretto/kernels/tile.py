@@ -49,6 +49,11 @@ class Operand(Enum):
         return (1, 1, 1, 2, 4)[self.value]
 
     @property
+    def bits(self) -> int:
+        """The width of each."""
+        return 8 * WORD // self.per_word
+
+    @property
     def are_bytes(self) -> bool:
         """Whether they are stored codes of 8 bits."""
         return self.per_word == 4
@@ -70,8 +75,8 @@ def dots(b: ir.IRBuilder, tier: Tier, operand: Operand, total: ir.Value, xs: Wor
     if not (operand.are_bytes and tier.short_dot8):
         (x,), (w,) = xs, ws
         return dot(b, tier, operand, total, x, w)
-    # Whoever chooses the operand has made sure that 16 bits hold each sum; a sum on the way there may run over, and
-    # comes back.
+    # Whoever chooses the operand has made sure that 16 bits hold the sum of all positive products, and that of all
+    # negative ones: no pair saturates, and no addition runs over.
     kind, lanes = vector(I16, 2 * total.type.count), total.type.count
     bytes_of = vector(I8, 4 * lanes)
     products = [

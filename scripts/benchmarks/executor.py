@@ -13,11 +13,12 @@ from pathlib import Path
 from executor_contenders import ORT_FLOAT, ORT_INT8, ORT_QOPERATOR, THREADS, gather
 from executor_memory import Memory, measurable, measure
 from executor_nets import CASES, Case, prepare
-from executor_page import BYTES, FOLDER, INT32_WIDTHS, PAGES, SQUEEZENET, Measured, head, render
+from executor_page import BYTES, HEAD, INT32_WIDTHS, SQUEEZENET, Measured, page_of, render
 from executor_timing import time_rounds
 from page import machine
 
 from ristretto.errors import RistrettoError
+from ristretto.kernels.cpu import TIER, VARIABLE, runnable
 from ristretto.outputs import Outputs
 
 ROUNDS = 9
@@ -31,13 +32,12 @@ def arguments() -> argparse.Namespace:
         "--net", nargs="+", choices=names, metavar="NAME", help=f"only these; nothing is written: {', '.join(names)}"
     )
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"turns that everyone gets (default {ROUNDS})")
-    parser.add_argument(
-        "--page", default=PAGES[0], choices=PAGES, help="which page to write, one for each kind of processor"
-    )
     parser.add_argument("--json", action="store_true", help="print all times and sizes as JSON, in seconds and bytes")
     parsed = parser.parse_args()
     if parsed.rounds < 1:
         parser.error("--rounds must be at least 1")
+    if parsed.net is None and runnable()[0] != TIER:
+        parser.error(f"the page is about the fastest tier, not {TIER.name}: unset {VARIABLE}, or name nets by --net")
     return parsed
 
 
@@ -104,9 +104,9 @@ def main() -> None:
     results = [run(case, options.rounds) for case in cases]
     measured = render(results, options.rounds)
     if options.net is None:
-        page = FOLDER / f"{options.page}.md"
-        with Outputs([page]) as outputs:
-            outputs.write(page, f"{head(options.page)}\n\n{measured}".encode())
+        page = page_of(runnable()[0])
+        with Outputs([page.path]) as outputs:
+            outputs.write(page.path, f"{page.beginning}\n{HEAD}\n\n{measured}".encode())
     print(as_json(results, options.rounds) if options.json else measured)
 
 

@@ -15,6 +15,8 @@ from executor_nets import WIDTHS, Case
 from executor_timing import PAUSE, SHORTEST_TURN, Timing
 from page import ROOT, machine, table
 
+from ristretto.kernels.cpu import Tier
+
 FOLDER = ROOT / "docs" / "results"
 INSTRUCTIONS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
 """What decides how fast bytes are multiplied, by the names of /proc/cpuinfo."""
@@ -25,20 +27,51 @@ BYTES, LONGER, WORDS = (OURS[widths] for widths in WIDTHS)
 LARGE = ("caffenet", "googlenet", "resnet50", "mobilenet_v1")
 SQUEEZENET = "squeezenet_v1.0"
 
-BEGINNINGS = {
-    "executor": """# The integer executor beside other runtimes
 
-`scripts/bench executor` writes this page; with `--net NAME` it runs some of the nets and only prints.""",
-    "executor-avx2": """# The integer executor beside other runtimes, without VNNI
+@dataclass(frozen=True)
+class Page:
+    """A page for one kind of processor.
 
-`scripts/bench executor` with `--page executor-avx2` writes this page; with `--net NAME` it runs some of the nets and
-only prints. The processor has AVX2, and no instruction that adds products of bytes up in 32 bits. What is aimed at is
-meant for processors that have one: [the other page](executor.md).""",
-}
-PAGES = tuple(BEGINNINGS)
-"""Of processors that add products of bytes up in 32 bits, for which the aims are; and of those that do not."""
+    Parameters
+    ----------
+    name : str
+        Of the file.
+    beginning : str
+    """
 
-HEAD = f"""
+    name: str
+    beginning: str
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return FOLDER / f"{self.name}.md"
+
+
+WITH_VNNI = Page(
+    "executor",
+    """# The integer executor beside other runtimes
+
+`scripts/bench executor` writes this page; with `--net NAME` it runs some of the nets and only prints.
+""",
+)
+WITHOUT_VNNI = Page(
+    "executor-avx2",
+    """# The integer executor beside other runtimes, without VNNI
+
+`scripts/bench executor` writes this page on a processor that has AVX2, and no instruction that adds products of bytes
+up in 32 bits; with `--net NAME` it runs some of the nets and only prints. What is aimed at is meant for processors that
+have one: [the other page](executor.md).
+""",
+)
+
+
+def page_of(tier: Tier) -> Page:
+    """Give the page for processors whose fastest tier is this one."""
+    return WITH_VNNI if tier.dot8 else WITHOUT_VNNI
+
+
+HEAD = f"""\
 All run the same float net, with BatchNorm folded, on the same random pictures: this package's integer executor at
 several widths (bits of activations x bits of weights, dynamic fixed point that covers all numbers met);
 onnxruntime on the exported net, and on what its own `quantize_static` makes of that net (unsigned 8-bit activations,
@@ -54,11 +87,6 @@ as fill {1000 * SHORTEST_TURN:.0f} ms; between turns lie {1000 * PAUSE:.0f} ms i
 onnxruntime's threads spin while it runs, as they do by default, and stop when it has run. "Wall" is the median over the
 rounds, "least" the fastest round, "CPU" the median of the whole process's time on all cores. Ratios are of medians with
 the same number of threads; above 1 the contender is faster."""
-
-
-def head(page: str) -> str:
-    """Give the beginning of a page."""
-    return f"{BEGINNINGS[page]}\n{HEAD}"
 
 
 MEMORY = f"""Memory of a process of its own, which imports, prepares one executor and runs {RUNS} batches (Linux's

@@ -36,7 +36,12 @@ class Setting:
 
     def net_text(self, text: str) -> str:
         """Give the net's prototxt, in which the TRAIN layer comes first."""
-        return text.replace("transform_param {", "transform_param { mirror: true", 1) if self.mirror else text
+        if not self.mirror:
+            return text
+        before, found, after = text.partition("transform_param {")
+        assert found, "the net has no transform_param to write into"
+        assert before.count("\nlayer {") == 1, "it is not the first layer's"
+        return f"{before}{found} mirror: true{after}"
 
     @property
     def told(self) -> str:
@@ -44,6 +49,7 @@ class Setting:
         options = self.options
         found = [f"--rounding {options.rounding}"] if options.rounding else []
         found += [f"--max_iter {options.max_iter}"] if options.max_iter else []
+        found += [f"--distill {options.distill:g} --temperature {options.temperature:g}"] if options.distill else []
         found += [self.solver] if self.solver != Setting.solver else []
         found += ["mirror: true"] if self.mirror else []
         return ", ".join(found)

@@ -16,6 +16,7 @@ from ristretto.execute.compiled import ProgramStep, multiplication
 from ristretto.execute.compiled.accumulator import Walk, in_short_sums
 from ristretto.execute.exact import EXACT_IN_FLOAT64
 from ristretto.formats import EXACT, HALF_EVEN, Arithmetic, FixedPoint, PowerOfTwo
+from ristretto.kernels.cpu import TIER
 from ristretto.kernels.tile import Operand
 from ristretto.layers import Clip, Convolution, Deconvolution, InnerProduct, Input, ReLU, ReLU6, Reshape
 from ristretto.net import Layer, LayerQuant, Net, Op, Phase, Shape
@@ -166,7 +167,7 @@ def convolutions(draw: st.DrawFn) -> tuple[Op, Shape]:
         group = draw(st.sampled_from((1, 1, 2, 3)))
         channels, outputs = (group * draw(st.sampled_from((1, 2, 3, 5, 9, 16))) for _ in range(2))
     else:
-        group = channels = draw(st.sampled_from((2, 3, 8, 17, 33)))
+        group = channels = draw(st.sampled_from((2, 3, 8, 16, 17, 32, 33)))
         outputs = channels * draw(st.sampled_from((1, 1, 1, 2)))
     # Lines of many pixels need several tiles, of few pixels the smallest ones.
     size = draw(st.tuples(st.integers(1, 6), st.one_of(st.integers(1, 6), st.integers(7, 33))))
@@ -351,14 +352,46 @@ def test_a_run_is_filled_up_where_that_costs_little(numbers: int, operand: Opera
 
 @pytest.mark.parametrize(("op", "shape"), LAYERS.values(), ids=LAYERS)
 @pytest.mark.parametrize("weight", [-128, -64, -33, -32, 32, 33, 64, 127])
-def test_sums_in_16_bits_are_exact(op: Op, shape: Shape, weight: int) -> None:
-    """All inputs the greatest, all weights alike: at, before and beyond the ends of 16 bits."""
-    job = filled(op, shape, (F8, FixedPoint(8, -8), F8), weight, behind_relu=True)
+@pytest.mark.parametrize("formats", [(F8, FixedPoint(16, -7), F8), (FixedPoint(8, -20), FixedPoint(16, -27), F8)])
+def test_sums_in_16_bits_are_exact(
+    op: Op, shape: Shape, formats: tuple[FixedPoint, ...], weight: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All inputs the greatest, all weights alike: at, before and beyond the ends of 16 bits; in int32 and flushed."""
+    chosen = []
+
+    def noting(*arguments: object) -> object:
+        found = in_short_sums(*arguments)
+        chosen.append(found[0])
+        return found
+
+    monkeypatch.setattr(multiplication, "in_short_sums", noting)
+    job = filled(op, shape, formats, weight, behind_relu=True)
     job.x[...] = job.layer_in.high_code
     job.check()
+    size = abs(weight)
+    expected = Operand.BYTES if size > 64 else Operand.BYTES_BY_TWO if size > 32 else Operand.BYTES_BY_FOUR
+    # The other layers' runs are so short that groups of words would be zeros in large part.
+    if TIER.short_dot8 and op in (LAYERS["inner product"][0], LAYERS["convolution"][0]):
+        assert set(chosen) == {expected}
+    assert bool(chosen) == bool(TIER.short_dot8)
     rng = np.random.default_rng(7)
     job.weights[...] = np.where(rng.random(job.weights.shape) < 0.5, weight, -weight - 1)
     job.check()
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (2, 5), (1, 9), (2, 2)])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("behind_relu", [False, True])
+@pytest.mark.parametrize("layer_out", [FixedPoint(8, -7), FixedPoint(12, -3)])
+def test_long_lines_of_whole_vectors_of_channels(
+    kernel: tuple[int, int], stride: int, behind_relu: bool, layer_out: FixedPoint
+) -> None:
+    """Depthwise, in more pieces than one; windows of as many pairs of weights as 3x3, and of others."""
+    op = Convolution(16, kernel, (1, stride), group=16)
+    shape = (1, 16, kernel[0], 300 * stride)
+    rng = np.random.default_rng(13)
+    x, w, b = (rng.integers(-128, 127, size) for size in (shape, *op.blob_shapes([shape])))
+    Job(op, F8, layer_out, F8, x, w, b, ReLU(), behind_relu=behind_relu).check()
 
 
 @given(

@@ -15,8 +15,9 @@ from ristretto.net.op import Array
 
 NARROW_BITS = 31
 SHORT_BITS = 15
+"""Of a sum in 16 bits, without its sign."""
 MOST_FILLING = 8
-"""The part of a run, one in so many numbers, that may be zeros to fill its last group of words."""
+"""A run may be filled up with zeros, to whole groups of words, by one number in so many."""
 FEWEST_WORDS = 8
 """Words in a piece of a sum for which int32 must do, if its pieces are to be added up in 64 bits: with fewer, adding
 the pieces up costs more than splitting the weights."""
@@ -180,7 +181,7 @@ def _cut(walk: Walk, words: int, operand: Operand) -> Walk:
 
 def pack(rows: Array, walk: Walk, operand: Operand, vectors: int) -> Array:
     """Pack weights for the tiles: (panels, runs * words, vectors, lanes, per word), aligned to 64 bytes."""
-    kind = {4: np.int8, 2: np.int16, 1: np.float32}[operand.per_word]
+    kind = np.float32 if operand is Operand.FLOATS else np.dtype(f"int{operand.bits}")
     lanes = TIER.lanes * vectors
     panels = -(-len(rows) // lanes)
     ordered = laid_out(rows, walk).reshape(len(rows), -1, operand.per_word)

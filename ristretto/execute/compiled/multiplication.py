@@ -99,7 +99,8 @@ def _set_integer(
     chosen = choose_accumulator(rows, bias, terms, operand, -value.fmt.low_code, scaling.stages[0], scaling.lift)
     if operand is Operand.BYTES and TIER.short_dot8 and len(chosen.halves) == 1:
         operand, filled = in_short_sums(rows, chosen.walk, value.fmt.high_code)
-        chosen, job["operand"] = replace(chosen, walk=filled), operand.value
+        chosen = replace(chosen, walk=filled)
+        job["operand"] = operand.value
     vectors = 2 if job["across"] else _vectors(len(rows), int(job["width"]))
     _set_walk(emitter, job, chosen, operand, vectors)
     job["wide"] = chosen.wide

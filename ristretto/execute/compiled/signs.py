@@ -10,7 +10,9 @@ def never_negative(graph: Graph) -> set[Value]:
     """Give the values of a graph without negative numbers: those behind a ReLU, and what passes such numbers on."""
     found: set[Value] = set()
     for node in graph.nodes:
-        if node.output and (node.low >= 0 or (_keeps_signs(node) and found.issuperset(node.inputs))):
+        from_zero_on = node.low >= 0 or (_keeps_signs(node) and found.issuperset(node.inputs))
+        # A clamp may end below zero, too.
+        if node.output and from_zero_on and node.high >= 0:
             found.add(node.output)
     return found
 

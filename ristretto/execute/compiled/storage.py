@@ -181,14 +181,14 @@ def _leads_to_reals(graph: Graph, node: Node) -> bool:
 
 
 def choose_storages(graph: Graph) -> dict[Value, int]:
-    """Give the storage of every value: bytes where all that read it can."""
+    """Give the storage of every value: bytes where all that read it can, and the tier multiplies such bytes."""
     storages: dict[Value, int] = {}
     unsigned = never_negative(graph)
     for node in graph.nodes:
         if node.output:
             value = node.output
-            multiplied = TIER.takes_negative_bytes or (TIER.multiplies_bytes and value in unsigned)
-            narrow = multiplied and value.fmt and value.fmt.bw <= BYTE_BITS
+            storable = TIER.takes_negative_bytes or (TIER.multiplies_bytes and value in unsigned)
+            narrow = storable and value.fmt and value.fmt.bw <= BYTE_BITS
             storages[value] = REALS if value.real else BYTES if narrow else SHORTS
     for node in graph.nodes:
         work = node.work
