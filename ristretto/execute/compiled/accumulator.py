@@ -135,9 +135,9 @@ def in_short_sums(rows: Array, walk: Walk, largest_input: int) -> tuple[Operand,
             continue
         filled = Walk(walk.offsets, np.pad(walk.terms, ((0, 0), (0, short)), constant_values=-1))
         # Of each word, the first two products make one sum and the others another.
-        groups = laid_out(rows, filled).astype(np.int32).reshape(-1, operand.words, 2, 2)
-        extremes = [np.abs(sign(groups, 0).sum(axis=(1, 3))).max(initial=0) for sign in (np.maximum, np.minimum)]
-        if int(max(extremes)) * largest_input >> SHORT_BITS == 0:
+        groups = laid_out(rows, filled).reshape(-1, operand.words, 2, 2)
+        sums = (sign(groups, 0).sum(axis=(1, 3), dtype=np.int32) for sign in (np.maximum, np.minimum))
+        if max(int(np.abs(sum_of).max(initial=0)) for sum_of in sums) * largest_input >> SHORT_BITS == 0:
             return operand, filled
     return Operand.BYTES, walk
 
