@@ -7,12 +7,14 @@ from typing import Any
 
 import llvmlite.ir as ir
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from ristretto.kernels.cpu import TIER
 from ristretto.kernels.jit import inner, kernel
-from ristretto.kernels.memory import bits_of, float_of
+from ristretto.kernels.look_up import look_up
+from ristretto.kernels.memory import bits_of
+from ristretto.kernels.tile import WORD
+from ristretto.kernels.vector import F32, F64, I32, I64, call, each, filled, load, routine, splat, store, suffix, vector
 
 # The numbers of glibc's powf (since 2.28; Arm's Optimized Routines, MIT licence): 1/c and log2(c) for 16 pieces of
 # [0.7, 1.4), a polynomial for log2(1 + r), 2**(i/32) and a polynomial for 2**r.
@@ -57,52 +59,69 @@ PIECES, STEPS = 16, 32
 POWERS = np.array(
     # 2**(i / 32) as bits, less i in the exponent's last place: the whole part is added to the same bits.
     [np.float64(2.0 ** (i / STEPS)).view(np.uint64) - (np.uint64(i) << np.uint64(47)) for i in range(STEPS)]
-)
+).view(np.float64)
 SHIFT = float.fromhex("0x1.8p+52") / STEPS
 """Added and taken off again, it rounds a float64 to the nearest multiple of 1/32."""
 LEAST, GREATEST, STEEPEST = np.float32(1e-12), np.float32(1e12), 3.0
 """Bases between the two, to exponents up to the third either way, come nowhere near overflow or a denormal."""
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
-def fma(context: Any, x: Any, y: Any, z: Any) -> Any:
-    """Give ``x * y + z``, rounded once."""
-    double = types.float64
+def _emit_raise(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
+    """Write the routine that raises numbers to a power: from where, to where, which may be the same, count, bits.
 
-    def generate(context: Any, b: ir.IRBuilder, _: Any, values: Sequence[ir.Value]) -> Any:
-        return b.fma(*values)
+    The last one are those of the exponent, in float64.
+    """
+    source, target, count, exponent = operands
+    power_of = b.bitcast(exponent, F64)
 
-    return double(double, double, double), generate
+    def body(first: ir.Value, lanes: int) -> None:
+        at, doubles, longs = b.mul(first, I64(WORD)), vector(F64, lanes), vector(I64, lanes)
+
+        def word(number: int) -> ir.Constant:
+            return filled(I32, lanes, number)
+
+        def fma(x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
+            return call(b, f"llvm.fma.{suffix(doubles)}", doubles, x, y, z)
+
+        a0, a1, a2, a3, a4, c0, c1, c2, one, less_one, shift = (
+            filled(F64, lanes, number) for number in (A0, A1, A2, A3, A4, C0, C1, C2, 1.0, -1.0, SHIFT)
+        )
+        bits = load(b, b.add(source, at), vector(I32, lanes))
+        above = b.sub(bits, word(0x3F330000))
+        piece, whole = b.and_(b.ashr(above, word(19)), word(PIECES - 1)), b.ashr(above, word(23))
+        z = b.fpext(b.bitcast(b.sub(bits, b.shl(whole, word(23))), vector(F32, lanes)), doubles)
+        inverse, logarithm = (look_up(b, table, b.zext(piece, longs)) for table in (INVERSES, LOGARITHMS))
+        # The order of these operations, each rounded once, is the definition of the result.
+        r = fma(z, inverse, less_one)
+        r2 = b.fmul(r, r)
+        high = fma(a0, r, a1)
+        low = fma(fma(a2, r, a3), r2, fma(a4, r, b.fadd(logarithm, b.sitofp(whole, doubles))))
+        scaled = b.fmul(splat(b, power_of, lanes), fma(high, b.fmul(r2, r2), low))
+        shifted = b.fadd(scaled, shift)
+        steps = b.bitcast(shifted, longs)
+        rest = b.fsub(scaled, b.fsub(shifted, shift))
+        start = look_up(b, POWERS, b.and_(steps, filled(I64, lanes, STEPS - 1)))
+        start = b.bitcast(b.add(b.bitcast(start, longs), b.shl(steps, filled(I64, lanes, 47))), doubles)
+        near_one = fma(fma(c0, rest, c1), b.fmul(rest, rest), fma(c2, rest, one))
+        store(b, b.fptrunc(b.fmul(near_one, start), vector(F32, lanes)), b.add(target, at))
+
+    each(b, count, body, TIER.lanes // 2)
+
+
+raise_words = routine("raise", _emit_raise)
 
 
 @inner
 def raise_row(x: NDArray[np.float32], out: NDArray[np.float32], count: int, exponent: np.float32) -> None:
-    """Raise `count` positive float32 numbers to a power."""
+    """Raise `count` positive float32 numbers to a power; `out` may be `x`."""
     tame = abs(exponent) <= STEEPEST
     for i in range(count):
         tame &= (x[i] >= LEAST) & (x[i] <= GREATEST)
-    if not tame:
+    if tame:
+        raise_words(x.ctypes.data, out.ctypes.data, count, bits_of(np.float64(exponent)))
+    else:
         for i in range(count):
             out[i] = x[i] ** exponent
-        return
-    power_of = np.float64(exponent)
-    for i in range(count):
-        bits = bits_of(x[i])
-        above = np.int32(bits - np.int32(0x3F330000))
-        piece = np.int32(above >> np.int32(19)) & np.int32(PIECES - 1)
-        whole = np.int32(above >> np.int32(23))
-        z = np.float64(float_of(np.int32(bits - np.int32(whole << np.int32(23)))))
-        # The order of these operations, each rounded once, is the definition of the result.
-        r = fma(z, INVERSES[piece], -1.0)
-        r2 = r * r
-        high = fma(A0, r, A1)
-        low = fma(fma(A2, r, A3), r2, fma(A4, r, LOGARITHMS[piece] + np.float64(whole)))
-        scaled = power_of * fma(high, r2 * r2, low)
-        shifted = scaled + SHIFT
-        steps = bits_of(shifted)
-        rest = scaled - (shifted - SHIFT)
-        start = float_of(np.int64(POWERS[steps & (STEPS - 1)]) + (steps << 47))
-        out[i] = np.float32(fma(fma(C0, rest, C1), rest * rest, fma(C2, rest, 1.0)) * start)
 
 
 def power(x: NDArray[Any], out: NDArray[Any], exponent: float) -> None:

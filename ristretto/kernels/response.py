@@ -56,13 +56,15 @@ def _sum_within(
     """Add up squares of the pixels around each pixel of a line: line by line, from left to right."""
     channels, reach, count = job.channels, job.reach, job.channels * job.pixels
     beside = reach * channels
+    # Places in a slice are never negative: where they could be, numba's code looks, number by number.
+    inside, after = squares[beside:], squares[beside + count :]
     for i in range(beside):
-        squares[i] = squares[beside + count + i] = ZERO
+        squares[i] = after[i] = ZERO
     for i in range(max(line - reach, 0), min(line + reach + 1, job.lines)):
         load_line(arena, job.source, image, i, row, channels, job.pixels)
         for x in range(count):
             number = row[x] * unit
-            squares[beside + x] = number * number
+            inside[x] = number * number
         _add_shifted(total, squares, channels, 2 * reach + 1, count)
 
 
@@ -70,14 +72,15 @@ def _sum_within(
 def _sum_across(job: Any, row: Row, squares: Row, total: Row, pixels: int, unit: np.float32) -> None:
     """Add up squares of the channels around each channel, from the first to the last."""
     channels, reach = job.channels, job.reach
+    inside, after = squares[reach:], squares[reach + channels :]
     for i in range(reach):
-        squares[i] = squares[reach + channels + i] = ZERO
+        squares[i] = after[i] = ZERO
     for pixel in range(pixels):
         numbers = row[pixel * channels : (pixel + 1) * channels]
         sums = total[pixel * channels : (pixel + 1) * channels]
         for c in range(channels):
             number = numbers[c] * unit
-            squares[reach + c] = number * number
+            inside[c] = number * number
         _add_shifted(sums, squares, 1, 2 * reach + 1, channels)
 
 

@@ -7,7 +7,7 @@ computes, and stores the row trimmed. So each computation is written once, and i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from ristretto.kernels.vector import (
     I32,
     I64,
     clamped,
+    each,
     family,
     filled,
     in_steps,
@@ -81,16 +82,6 @@ def place(view: Any, image: int, line: int, pixel: int) -> int:
     return start
 
 
-def _each(b: ir.IRBuilder, count: ir.Value, body: Callable[[ir.Value, int], None], lanes: int = TIER.lanes) -> None:
-    """Write a loop over numbers, whole vectors first, then one by one."""
-    vectors = b.udiv(count, I64(lanes))
-    done = b.mul(vectors, I64(lanes))
-    with cgutils.for_range(b, vectors) as loop:
-        body(b.mul(loop.index, I64(lanes)), lanes)
-    with cgutils.for_range(b, b.sub(count, done)) as loop:
-        body(b.add(done, loop.index), 1)
-
-
 def _real(b: ir.IRBuilder, bits: ir.Value, lanes: int) -> ir.Value:
     """Give a vector that holds the float32 whose bits an operand is."""
     return splat(b, b.bitcast(b.trunc(bits, I32), F32), lanes)
@@ -109,7 +100,7 @@ def _emit_load(b: ir.IRBuilder, operands: Sequence[ir.Value], *, storage: int) -
             x = b.fmul(x, _real(b, step, lanes))
         store(b, x, b.add(row, b.mul(first, I64(4))))
 
-    _each(b, count, body)
+    each(b, count, body, TIER.lanes)
 
 
 def _emit_trim(b: ir.IRBuilder, operands: Sequence[ir.Value], *, half_even: bool) -> None:
@@ -137,7 +128,7 @@ def _emit_trim(b: ir.IRBuilder, operands: Sequence[ir.Value], *, half_even: bool
                 # There is one zero, as among the codes.
                 store(b, b.fadd(b.fmul(x, _real(b, step, lanes)), filled(F32, lanes, 0.0)), address)
 
-    _each(b, count, body)
+    each(b, count, body, TIER.lanes)
     with b.if_then(b.load(seen)):
         b.store(I64(1), b.inttoptr(flag, I64.as_pointer()))
 
@@ -151,7 +142,7 @@ def _emit_clamp(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
         x = load(b, address, vector(F32, lanes))
         store(b, clamped(b, x, _real(b, low, lanes), _real(b, high, lanes)), address)
 
-    _each(b, count, body)
+    each(b, count, body, TIER.lanes)
 
 
 def _emit_store(b: ir.IRBuilder, operands: Sequence[ir.Value], *, storage: int) -> None:
@@ -167,7 +158,7 @@ def _emit_store(b: ir.IRBuilder, operands: Sequence[ir.Value], *, storage: int) 
             x = b.trunc(x, vector(STORED[storage], lanes))
         store(b, x, b.add(target, b.mul(first, I64(SIZES[storage]))))
 
-    _each(b, count, body)
+    each(b, count, body, TIER.lanes)
 
 
 STORAGES = (BYTES, SHORTS, REALS)

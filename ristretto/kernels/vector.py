@@ -89,6 +89,16 @@ def in_steps(
     return call(b, f"llvm.rint.{suffix(x.type)}", x.type, x) if half_even else round_away(b, x)
 
 
+def each(b: ir.IRBuilder, count: ir.Value, body: Callable[[ir.Value, int], None], lanes: int) -> None:
+    """Write a loop over numbers, whole vectors of so many first, then one by one."""
+    vectors = b.udiv(count, I64(lanes))
+    done = b.mul(vectors, I64(lanes))
+    with cgutils.for_range(b, vectors) as loop:
+        body(b.mul(loop.index, I64(lanes)), lanes)
+    with cgutils.for_range(b, b.sub(count, done)) as loop:
+        body(b.add(done, loop.index), 1)
+
+
 Emit = Callable[[ir.IRBuilder, Sequence[ir.Value]], None]
 """Writes a routine's body from its operands; the last block is left open."""
 
