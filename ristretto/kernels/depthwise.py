@@ -11,10 +11,10 @@ import numpy as np
 from numba.core import cgutils
 
 from ristretto.kernels.cpu import TIER
-from ristretto.kernels.epilogue import codes_in_registers
+from ristretto.kernels.epilogue import SPLIT, codes_in_registers
 from ristretto.kernels.jit import inner
 from ristretto.kernels.memory import copy_rows
-from ristretto.kernels.multiply import SPLIT, clear, finish, widen
+from ristretto.kernels.multiply import clear, finish, widen
 from ristretto.kernels.tile import WORD, Operand, dot
 from ristretto.kernels.vector import F32, I8, I16, I32, I64, family, filled, load, store, vector
 
@@ -29,8 +29,8 @@ of their windows they stay in the first cache."""
 MOST_AT_A_TIME = 1024
 """Sums that are gone through several times: with those of 64 bits 12 KiB, which stay in the first cache."""
 
-Put = Callable[[ir.Value, ir.Value, ir.Value], None]
-"""Takes a vector of sums, and the numbers of its pixel and of its vector of channels."""
+Put = Callable[[Sequence[ir.Value], ir.Value, ir.Value], None]
+"""Takes the vectors of sums that make one of outputs, and the numbers of its pixel and of its vector of channels."""
 
 
 def _emit_sums(b: ir.IRBuilder, operands: Sequence[ir.Value], *, operand: Operand) -> None:
@@ -43,9 +43,9 @@ def _emit_sums(b: ir.IRBuilder, operands: Sequence[ir.Value], *, operand: Operan
     """
     *walk, vectors, sums = operands
 
-    def put(total: ir.Value, pixel: ir.Value, column: ir.Value) -> None:
+    def put(totals: Sequence[ir.Value], pixel: ir.Value, column: ir.Value) -> None:
         place = b.add(b.mul(pixel, vectors), column)
-        store(b, total, b.add(sums, b.mul(place, I64(WORD * LANES))))
+        store(b, totals[0], b.add(sums, b.mul(place, I64(WORD * LANES))))
 
     _emit_windows(b, [*walk, vectors], operand, put)
 
@@ -59,9 +59,9 @@ def _emit_finished(b: ir.IRBuilder, operands: Sequence[ir.Value], *, operand: Op
     *walk, packed, out, distance = operands
     finished, stored = codes_in_registers(b, packed, operand)
 
-    def put(total: ir.Value, pixel: ir.Value, column: ir.Value) -> None:
+    def put(totals: Sequence[ir.Value], pixel: ir.Value, column: ir.Value) -> None:
         address = b.add(b.add(out, b.mul(pixel, distance)), b.mul(column, I64(stored.width // 8 * LANES)))
-        store(b, finished(total), address)
+        store(b, finished(*totals), address)
 
     _emit_windows(b, walk, operand, put)
 
@@ -69,7 +69,8 @@ def _emit_finished(b: ir.IRBuilder, operands: Sequence[ir.Value], *, operand: Op
 def _emit_windows(b: ir.IRBuilder, operands: Sequence[ir.Value], operand: Operand, put: Put) -> None:
     """Write the loops: vector by vector of channels, whose weights stay in registers, and pixel by pixel.
 
-    The operands are those of `_emit_sums` but the last.
+    The operands are those of `_emit_sums` but the last. Where a channel has several sums, the weights and first values
+    of each have a vector of their own, side by side.
     """
     source, distance, offsets, weights, pairs, first, pixels, vectors = operands
     real = operand is Operand.FLOATS
@@ -77,15 +78,22 @@ def _emit_windows(b: ir.IRBuilder, operands: Sequence[ir.Value], operand: Operan
     kind, size = vector(F32 if real else I32, LANES), I64(WORD * LANES)
     stored = vector(F32 if real else ir.IntType(operand.bits), LANES)
 
-    def weight(pair: ir.Value, column: ir.Value) -> ir.Value:
-        return load(b, b.add(weights, b.mul(b.add(b.mul(pair, vectors), column), size)), kind)
+    def beside(start: ir.Value, place: ir.Value) -> list[ir.Value]:
+        begin = b.add(start, b.mul(b.mul(place, I64(operand.parts)), size))
+        return [load(b, b.add(begin, I64(WORD * LANES * part)), kind) for part in range(operand.parts)]
+
+    def weight(pair: ir.Value, column: ir.Value) -> list[ir.Value]:
+        return beside(weights, b.add(b.mul(pair, vectors), column))
 
     def offset(place: ir.Value) -> ir.Value:
         return load(b, b.add(offsets, b.mul(place, I64(8))), I64)
 
-    def grown(total: ir.Value, w: ir.Value, here: ir.Value, places: Sequence[ir.Value]) -> ir.Value:
+    def grown(
+        totals: Sequence[ir.Value], ws: Sequence[ir.Value], here: ir.Value, places: Sequence[ir.Value]
+    ) -> list[ir.Value]:
         read = [load(b, b.add(here, place), stored) for place in places]
-        return dot(b, TIER, multiplied, total, read[0] if real else _in_pairs(b, *read), w)
+        x = read[0] if real else _in_pairs(b, *read)
+        return [dot(b, TIER, multiplied, total, x, w) for total, w in zip(totals, ws, strict=True)]
 
     def address(pixel: ir.Value, column: ir.Value) -> ir.Value:
         return b.add(b.add(source, b.mul(pixel, distance)), b.mul(column, I64(operand.bits // 8 * LANES)))
@@ -96,24 +104,27 @@ def _emit_windows(b: ir.IRBuilder, operands: Sequence[ir.Value], operand: Operan
             # Loaded once: a store within the loops might change them, for all that LLVM knows.
             places = [offset(I64(place)) for place in range(at_once * usual)]
             with cgutils.for_range(b, vectors) as column:
-                start = load(b, b.add(first, b.mul(column.index, size)), kind)
-                ws = [weight(I64(pair), column.index) for pair in range(usual)]
+                starts = beside(first, column.index)
+                weighing = [weight(I64(pair), column.index) for pair in range(usual)]
                 with cgutils.for_range(b, pixels) as pixel:
-                    total, here = start, address(pixel.index, column.index)
-                    for pair, w in enumerate(ws):
-                        total = grown(total, w, here, places[at_once * pair : at_once * (pair + 1)])
-                    put(total, pixel.index, column.index)
+                    totals, here = starts, address(pixel.index, column.index)
+                    for pair, ws in enumerate(weighing):
+                        totals = grown(totals, ws, here, places[at_once * pair : at_once * (pair + 1)])
+                    put(totals, pixel.index, column.index)
         with looped, cgutils.for_range(b, vectors) as column:
-            start = load(b, b.add(first, b.mul(column.index, size)), kind)
+            starts = beside(first, column.index)
+            slots = [cgutils.alloca_once(b, kind) for _ in starts]
             with cgutils.for_range(b, pixels) as pixel:
-                slot = cgutils.alloca_once(b, kind)
-                b.store(start, slot)
+                for start, slot in zip(starts, slots, strict=True):
+                    b.store(start, slot)
                 here = address(pixel.index, column.index)
                 with cgutils.for_range(b, pairs) as pair:
                     begin = b.mul(pair.index, I64(at_once))
                     ends = [offset(b.add(begin, I64(k))) for k in range(at_once)]
-                    b.store(grown(b.load(slot), weight(pair.index, column.index), here, ends), slot)
-                put(b.load(slot), pixel.index, column.index)
+                    totals = grown([b.load(slot) for slot in slots], weight(pair.index, column.index), here, ends)
+                    for total, slot in zip(totals, slots, strict=True):
+                        b.store(total, slot)
+                put([b.load(slot) for slot in slots], pixel.index, column.index)
 
 
 def _in_pairs(b: ir.IRBuilder, low: ir.Value, high: ir.Value) -> ir.Value:
@@ -129,9 +140,10 @@ def _in_pairs(b: ir.IRBuilder, low: ir.Value, high: ir.Value) -> ir.Value:
 
 
 OPERANDS = (Operand.BYTES, Operand.PAIRS, Operand.FLOATS)
+IN_REGISTERS = (Operand.BYTES, Operand.PAIRS, Operand.HALVES)
 sum_windows = family("depthwise", {operand.value: partial(_emit_sums, operand=operand) for operand in OPERANDS})
 finish_windows = family(
-    "finished_depthwise", {operand.value: partial(_emit_finished, operand=operand) for operand in OPERANDS[:2]}
+    "finished_depthwise", {operand.value: partial(_emit_finished, operand=operand) for operand in IN_REGISTERS}
 )
 
 DEPTHWISE = np.dtype(

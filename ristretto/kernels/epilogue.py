@@ -17,10 +17,9 @@ from numba.core import cgutils
 from numpy.typing import NDArray
 
 from ristretto.kernels.cpu import TIER, Shape, Tier
-from ristretto.kernels.tile import WORD, Operand, emit_sums, operands_of
+from ristretto.kernels.tile import Operand, emit_sums, operands_of
 from ristretto.kernels.tile import number as tile_number
 from ristretto.kernels.vector import (
-    F32,
     F64,
     I8,
     I16,
@@ -28,7 +27,6 @@ from ristretto.kernels.vector import (
     I64,
     Emit,
     clamp,
-    clamped,
     filled,
     in_steps,
     load,
@@ -58,6 +56,9 @@ class Stage:
     low: int
     high: int
 
+
+SPLIT = 8
+"""Bits of the lower half of a weight that is split."""
 
 # Where the fields of a packed epilogue lie, in words of 64 bits.
 SHIFT, LOW, HIGH, HALF, AWAY, EVEN, LEFT, GUARD = range(8)
@@ -164,6 +165,18 @@ class _IntegerStages:
     def _second(self, x: ir.Value) -> ir.Value:
         return x if self.stages == 1 else self._stage(self.b.shl(x, self.fields[STAGE + LEFT]), STAGE)
 
+    def joined(self, high: ir.Value, low: ir.Value) -> ir.Value:
+        """Run one stage on totals ``high * 2**SPLIT + low``, which need not fit; its fields are for `SPLIT` bits less.
+
+        A floor of a floor is the floor of both divisions, and half a step of the output is whole steps of `high`:
+        ``floor((high * 2**SPLIT + low + half) / 2**shift)`` needs no more bits than its parts.
+        """
+        b, fields, by = self.b, self.fields, filled(self.kind.element, self.kind.count, SPLIT)
+        sign = b.ashr(b.add(high, b.ashr(low, by)), filled(self.kind.element, self.kind.count, 31))
+        carried = b.ashr(b.add(low, b.and_(sign, fields[AWAY])), by)
+        x = b.ashr(b.add(b.add(high, fields[HALF]), carried), fields[SHIFT])
+        return clamp(b, x, fields[LOW], fields[HIGH])
+
     def doubles(self, x: ir.Value, bias: ir.Value) -> ir.Value:
         """Add a bias in float64 and trim, then run the second stage."""
         b, lanes = self.b, self.kind.count
@@ -187,7 +200,8 @@ class _IntegerStages:
         return clamp(b, x, fields[LOW], fields[HIGH])
 
 
-def _rows(b: ir.IRBuilder, rows: ir.Value, vectors: ir.Value, body: Callable[[ir.Value, ir.Value], None]) -> None:
+def each_vector(b: ir.IRBuilder, rows: ir.Value, vectors: ir.Value, body: Callable[[ir.Value, ir.Value], None]) -> None:
+    """Write a loop over rows of so many vectors."""
     with cgutils.for_range(b, rows) as row, cgutils.for_range(b, vectors) as column:
         body(row.index, column.index)
 
@@ -225,65 +239,7 @@ def emit_integer(
         address = b.add(b.add(out, b.mul(row, distance)), b.mul(column, I64(lanes * stored.width // 8)))
         store(b, b.add(codes, offset), address)
 
-    _rows(b, rows, vectors, body)
-
-
-@dataclass(frozen=True)
-class RealStage:
-    """One trim of real numbers to ``k * 2**-fl``, ``low <= k <= high``."""
-
-    fl: int
-    low: int
-    high: int
-
-
-SCALE, BACK, REAL_LOW, REAL_HIGH, ACTIVE = range(5)
-BOUNDED, BOUND_LOW, BOUND_HIGH = 2 * STAGE, 2 * STAGE + 1, 2 * STAGE + 2
-
-
-def pack_real(stages: Sequence[RealStage], low: float, high: float) -> NDArray[np.float32]:
-    """Give an epilogue of real numbers as the routine reads it: up to two stages, then a clamp between two ends."""
-    packed = np.zeros(PACKED, np.float32)
-    for start, stage in zip((0, STAGE), stages, strict=False):
-        packed[start + SCALE], packed[start + BACK] = np.ldexp(1.0, stage.fl), np.ldexp(1.0, -stage.fl)
-        packed[start + REAL_LOW], packed[start + REAL_HIGH] = stage.low, stage.high
-        packed[start + ACTIVE] = 1
-    packed[BOUNDED] = not (low == -np.inf and high == np.inf)
-    packed[BOUND_LOW], packed[BOUND_HIGH] = low, high
-    return packed
-
-
-def emit_real(b: ir.IRBuilder, operands: Sequence[ir.Value], *, half_even: bool) -> None:
-    """Write the routine that trims sums in float32 where a stage is active; its operands are those of integers."""
-    sums, packed, out, distance, rows, vectors, _ = operands
-    lanes = TIER.lanes
-    kind, size = vector(F32, lanes), I64(WORD * lanes)
-
-    fields = [load(b, b.add(packed, I64(WORD * place)), F32) for place in range(PACKED)]
-
-    def is_set(place: int) -> ir.Value:
-        return b.fcmp_ordered(">", fields[place], ir.Constant(F32, 0.0))
-
-    def trimmed(x: ir.Value, start: int) -> ir.Value:
-        low, high, scale, back = (
-            splat(b, fields[start + place], lanes) for place in (REAL_LOW, REAL_HIGH, SCALE, BACK)
-        )
-        steps = in_steps(b, x, scale, low, high, half_even=half_even)
-        # There is one zero, as among the codes.
-        return b.fadd(b.fmul(steps, back), filled(F32, lanes, 0.0))
-
-    def body(row: ir.Value, column: ir.Value) -> None:
-        place = b.add(b.mul(row, vectors), column)
-        slot = cgutils.alloca_once_value(b, load(b, b.add(sums, b.mul(place, size)), kind))
-        for start in (0, STAGE):
-            with b.if_then(is_set(start + ACTIVE)):
-                b.store(trimmed(b.load(slot), start), slot)
-        with b.if_then(is_set(BOUNDED)):
-            low, high = (splat(b, fields[place], lanes) for place in (BOUND_LOW, BOUND_HIGH))
-            b.store(clamped(b, b.load(slot), low, high), slot)
-        store(b, b.load(slot), b.add(b.add(out, b.mul(row, distance)), b.mul(column, size)))
-
-    _rows(b, rows, vectors, body)
+    each_vector(b, rows, vectors, body)
 
 
 def emit_widening(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
@@ -308,24 +264,19 @@ def emit_clearing(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
         store(b, filled(I64, TIER.lanes, 0), b.add(wide, b.mul(loop.index, I64(8 * TIER.lanes))))
 
 
-REAL, REAL_HALF_EVEN = 90, 91
-
-
 def number(start: Sums, bits: int, finish: Finish) -> int:
     """Give the number of the routine that stores codes in 8 or 16 bits."""
     return (start.value * 2 + (bits == 16)) * len(Finish) + finish.value
 
 
 def routines() -> Mapping[int, Emit]:
-    """Give the routines that make of sums what is stored, by number."""
-    made: dict[int, Emit] = {
+    """Give the routines that make codes of integer sums, by number."""
+    return {
         number(start, stored.width, finish): partial(emit_integer, start=start, stored=stored, finish=finish)
         for start in Sums
         for stored in (I8, I16)
         for finish in Finish
     }
-    made[REAL], made[REAL_HALF_EVEN] = (partial(emit_real, half_even=half_even) for half_even in (False, True))
-    return made
 
 
 def emit_finished_tile(
@@ -339,22 +290,25 @@ def emit_finished_tile(
     *inputs, packed, out, distance = operands
     sums = emit_sums(b, inputs, tier, operand, shape)
     finished, stored = codes_in_registers(b, packed, operand, tier)
+    parts = operand.parts
     for row in sums:
-        for column, x in enumerate(row):
-            store(b, finished(x), b.add(out, I64(tier.lanes * stored.width // 8 * column)))
+        for column, first in enumerate(range(0, len(row), parts)):
+            codes = finished(*row[first : first + parts])
+            store(b, codes, b.add(out, I64(tier.lanes * stored.width // 8 * column)))
         out = b.add(out, distance)
 
 
 def codes_in_registers(
     b: ir.IRBuilder, packed: ir.Value, operand: Operand, tier: Tier = TIER
-) -> tuple[Callable[[ir.Value], ir.Value], ir.IntType]:
-    """Give what makes codes of a vector of sums by one stage, and the type that they are stored in."""
+) -> tuple[Callable[..., ir.Value], ir.IntType]:
+    """Give what makes codes of a vector of sums, or of two halves of them, by one stage, and how they are stored."""
     stored = I8 if operand.are_bytes else I16
     stages = _IntegerStages(b, packed, vector(I32, tier.lanes), Finish.ONE_STAGE)
     offset = filled(stored, tier.lanes, tier.offset if stored == I8 else 0)
 
-    def finished(x: ir.Value) -> ir.Value:
-        return b.add(b.trunc(stages(x), vector(stored, tier.lanes)), offset)
+    def finished(*sums: ir.Value) -> ir.Value:
+        codes = stages(*sums) if operand.parts == 1 else stages.joined(*sums)
+        return b.add(b.trunc(codes, vector(stored, tier.lanes)), offset)
 
     return finished, stored
 
@@ -363,7 +317,8 @@ def finished_tiles(tier: Tier = TIER) -> Mapping[int, Emit]:
     """Give a tier's tiles of integers that finish their sums themselves, by `tile.number`."""
     return {
         tile_number(operand, index): partial(emit_finished_tile, tier=tier, operand=operand, shape=shape)
-        for operand in operands_of(tier)
+        for operand in (*operands_of(tier), Operand.HALVES)
         if operand is not Operand.FLOATS
         for index, shape in enumerate(tier.tiles)
+        if shape[1] % operand.parts == 0
     }

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ristretto.kernels import epilogue, tile
+from ristretto.kernels import epilogue, real_epilogue, tile
 from ristretto.kernels.cpu import TIER
-from ristretto.kernels.epilogue import emit_clearing, emit_widening
+from ristretto.kernels.epilogue import SPLIT, emit_clearing, emit_widening
 from ristretto.kernels.jit import inner
 from ristretto.kernels.memory import copy_rows
 from ristretto.kernels.tile import TILES_OF_AN_OPERAND, WORD
@@ -16,7 +16,7 @@ from ristretto.kernels.vector import family, routine
 
 multiply_tile = family("tile", tile.tiles())
 multiply_and_finish = family("finished_tile", epilogue.finished_tiles())
-finish = family("epilogue", epilogue.routines())
+finish = family("epilogue", {**epilogue.routines(), **real_epilogue.routines()})
 widen, clear = routine("widen", emit_widening), routine("clear", emit_clearing)
 
 HEIGHTS = tuple(height for height, _ in TIER.tiles)
@@ -40,9 +40,9 @@ MULTIPLY = np.dtype(
             *("across", "lines", "width", "lines_at_a_time"),
             # The walk of one sum: addresses and counts (see `tile`), and how many runs int32 holds.
             *("operand", "offsets", "runs", "words", "runs_at_a_time"),
-            # Packed weights: address, bytes of a panel (of outputs), panels, vectors in one. In the second half of
-            # the sum, `low_weights`, if any, are the lower eight bits of the same weights.
-            *("weights", "low_weights", "panel", "panels", "vectors", "outputs"),
+            # Packed weights: address, bytes of a panel, panels, vectors of sums and lanes of outputs in one. In the
+            # second half of the sum, `low_weights`, if any, are the lower eight bits of the same weights.
+            *("weights", "low_weights", "panel", "panels", "vectors", "lanes", "outputs"),
             # The sums' first values, a bias of 64 bits, how sums become outputs (addresses), and by which routine; or
             # whether they do while they are in registers.
             *("first", "bias", "wide", "packed", "routine", "in_registers"),
@@ -52,9 +52,6 @@ MULTIPLY = np.dtype(
     ]
 )
 """A job."""
-
-SPLIT = 8
-"""Bits of the lower half of a weight that is split."""
 
 
 @inner
@@ -92,7 +89,7 @@ def multiply(job: Any, arena: int, image: int, images: int) -> None:
     index = choose_tile(width, vectors)
     height = HEIGHTS[index]
     which = job.operand * TILES_OF_AN_OPERAND + index
-    lanes = vectors * LANES
+    lanes, first_sums = job.lanes, vectors * LANES * WORD
     row = lanes * size
     whole_row, in_registers = arena + WHOLE_ROW, job.in_registers
     sums, bias = arena + (WIDE_SUMS if wide else NARROW_SUMS), 0
@@ -100,7 +97,7 @@ def multiply(job: Any, arena: int, image: int, images: int) -> None:
         bottom = min(top + job.lines_at_a_time, lines)
         for panel in range(job.panels):
             outputs = min(lanes, job.outputs - panel * lanes)
-            first, weights = job.first + panel * lanes * WORD, job.weights + panel * job.panel
+            first, weights = job.first + panel * first_sums, job.weights + panel * job.panel
             if wide:
                 bias = job.bias + panel * lanes * 8
             for line in range(top, bottom):

@@ -37,16 +37,23 @@ class Operand(Enum):
     """Bytes, of which the products of two words are added up in 16 bits first."""
     BYTES_BY_FOUR = 4
     """Bytes, of which those of four words are."""
+    HALVES = 5
+    """Codes of 16 bits, and weights of 16 bits in two halves, whose sums are two: see `epilogue.joined`."""
 
     @property
     def per_word(self) -> int:
         """How many of them a word holds."""
-        return (4, 2, 1, 4, 4)[self.value]
+        return (4, 2, 1, 4, 4, 2)[self.value]
+
+    @property
+    def parts(self) -> int:
+        """How many sums an output has."""
+        return 2 if self is Operand.HALVES else 1
 
     @property
     def words(self) -> int:
         """How many words are multiplied at a time; every run has a multiple of so many."""
-        return (1, 1, 1, 2, 4)[self.value]
+        return (1, 1, 1, 2, 4, 1)[self.value]
 
     @property
     def bits(self) -> int:

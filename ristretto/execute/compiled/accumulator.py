@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.kernels.cpu import TIER
-from ristretto.kernels.epilogue import Stage
-from ristretto.kernels.multiply import SPLIT
+from ristretto.kernels.epilogue import SPLIT, Stage
 from ristretto.kernels.tile import WORD, Operand
 from ristretto.net.op import Array
 
@@ -110,6 +109,46 @@ def choose_accumulator(
     in_halves = _in_pieces(split(rows), walk, operand, stored)
     assert in_halves, "weights of eight bits and inputs of sixteen fit int32 by the hundred"
     return in_halves
+
+
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """Weights in two halves, and what both halves of a sum start from: a vector of upper ones, then one of lower ones.
+
+    Parameters
+    ----------
+    rows : integer array (2 * outputs, terms)
+        For whole vectors of outputs; zeros beyond the last.
+    start : int64 array (2 * outputs,)
+        The bias in two.
+    """
+
+    rows: Array
+    start: Array
+
+
+def in_halves(rows: Array, bias: Array, largest_input: int, first: Stage, lift: int) -> Halves | None:
+    """Split sums so that int32 holds every total of both halves, rounded; None where it does not.
+
+    The parameters are those of `choose_accumulator`.
+    """
+    if bias.dtype == np.float64 or lift or not SPLIT < first.shift <= NARROW_BITS + SPLIT:
+        return None
+    upper, lower = split(rows)
+    bias_upper, bias_lower = bias >> SPLIT, bias & ((1 << SPLIT) - 1)
+    low_totals = np.abs(lower.astype(np.int64)).sum(axis=1) * largest_input + bias_lower + 1
+    high_totals = np.abs(upper.astype(np.int64)).sum(axis=1) * largest_input + np.abs(bias_upper)
+    high_totals += (1 << (first.shift - SPLIT) >> 1) + (low_totals >> SPLIT) + 1
+    if max(int(totals.max()) for totals in (low_totals, high_totals)) >> NARROW_BITS:
+        return None
+    return Halves(_by_vectors(upper, lower), _by_vectors(bias_upper, bias_lower))
+
+
+def _by_vectors(upper: Array, lower: Array) -> Array:
+    short = -len(upper) % TIER.lanes
+    parts = [np.pad(half, ((0, short), *(((0, 0),) * (half.ndim - 1)))) for half in (upper, lower)]
+    vectors = [half.reshape(-1, 1, TIER.lanes, *half.shape[1:]) for half in parts]
+    return np.concatenate(vectors, axis=1).reshape(-1, *upper.shape[1:])
 
 
 def in_short_sums(rows: Array, walk: Walk, largest_input: int) -> tuple[Operand, Walk]:

@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ristretto.execute.compiled.accumulator import aligned, fits_int32, split
-from ristretto.execute.compiled.ends import Scaling, padded, set_epilogue, set_places, set_real_epilogue, set_start
+from ristretto.execute.compiled.accumulator import aligned, fits_int32, in_halves, split
+from ristretto.execute.compiled.ends import (
+    Scaling,
+    finishes_halves,
+    padded,
+    set_epilogue,
+    set_halves_epilogue,
+    set_places,
+    set_real_epilogue,
+    set_start,
+)
 from ristretto.execute.compiled.graph import Multiply, Node
 from ristretto.kernels import program
 from ristretto.kernels.cpu import TIER
@@ -51,22 +60,28 @@ def emit_depthwise(
         set_real_epilogue(emitter, job, node)
         return
     assert value.fmt
-    narrow = fits_int32(rows, scaling.bias, -value.fmt.low_code, scaling.stages[0], scaling.lift)
-    halves = [rows] if narrow else split(rows)
+    taken = (rows, scaling.bias, -value.fmt.low_code, scaling.stages[0], scaling.lift)
+    narrow = fits_int32(*taken)
+    # What lies beyond the last channel belongs to others: there, sums are stored and cut.
+    joined = None if narrow or lanes != channels or not finishes_halves(emitter, job, scaling) else in_halves(*taken)
+    halves = [joined.rows] if joined else [rows] if narrow else split(rows)
     if len(taps) % 2:
         halves, offsets = [np.pad(half, ((0, 0), (0, 1))) for half in halves], np.append(offsets, offsets[-1])
     job["offsets"], job["pairs"] = emitter.address(offsets), len(offsets) // 2
-    job["weights"], job["low_weights"] = emitter.address(_in_pairs(halves[0], lanes)), 0
+    job["weights"], job["low_weights"] = emitter.address(_in_pairs(halves[0])), 0
+    if joined:
+        set_halves_epilogue(emitter, job, scaling, joined)
+        return
     if not narrow:
-        job["low_weights"] = emitter.address(_in_pairs(halves[1], lanes))
+        job["low_weights"] = emitter.address(_in_pairs(halves[1]))
     set_start(emitter, job, rows, scaling.bias, scaling, operand, lanes, wide=not narrow)
     set_epilogue(emitter, job, scaling, wide=not narrow)
-    # What lies beyond the last channel belongs to others: there, sums are stored and cut.
     job["in_registers"] &= lanes == channels
 
 
-def _in_pairs(rows: Array, lanes: int) -> Array:
-    """Give weights as words of two: (pairs, lanes, 2)."""
+def _in_pairs(rows: Array) -> Array:
+    """Give weights as words of two: (pairs, whole vectors of lanes, 2)."""
+    lanes = -(-len(rows) // TIER.lanes) * TIER.lanes
     words = aligned((rows.shape[1] // 2, lanes, 2), np.dtype(np.int16))
     words[...] = 0
     words[:, : len(rows)] = rows.reshape(len(rows), -1, 2).transpose(1, 0, 2)

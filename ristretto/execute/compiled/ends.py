@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ristretto.execute.compiled.accumulator import aligned
+from ristretto.execute.compiled.accumulator import Halves, aligned
 from ristretto.execute.compiled.graph import Multiply, Node, code_ends
 from ristretto.formats import FixedPoint
-from ristretto.kernels import epilogue
-from ristretto.kernels.epilogue import Finish, RealStage, Stage, Sums
-from ristretto.kernels.rows import OFFSET, SIZES
+from ristretto.kernels import epilogue, real_epilogue
+from ristretto.kernels.epilogue import SPLIT, Finish, Stage, Sums
+from ristretto.kernels.real_epilogue import RealStage
+from ristretto.kernels.rows import OFFSET, SHORTS, SIZES
 from ristretto.kernels.tile import WORD, Operand
 from ristretto.net.op import Array
 
@@ -111,6 +112,21 @@ def set_epilogue(emitter: Emitter, job: Any, scaling: Scaling, *, wide: bool) ->
         job["in_registers"] = sums is Sums.NARROW and finish is Finish.ONE_STAGE and as_stored
 
 
+def finishes_halves(emitter: Emitter, job: Any, scaling: Scaling) -> bool:
+    """Whether the routines that join halves of sums in registers make what such sums become."""
+    one_stage = len(scaling.stages) == 1 and not scaling.doubles and not emitter.half_even
+    return one_stage and int(job["operand"]) == Operand.PAIRS.value and int(job["size"]) == SIZES[SHORTS]
+
+
+def set_halves_epilogue(emitter: Emitter, job: Any, scaling: Scaling, halves: Halves) -> None:
+    """Say what halves of sums start from and how they become what is stored; see `epilogue.joined`."""
+    first = scaling.stages[0]
+    job["operand"], job["in_registers"] = Operand.HALVES.value, 1
+    job["first"] = emitter.address(padded(halves.start, len(halves.start), np.int32))
+    by_less = Stage(first.shift - SPLIT, first.low, first.high)
+    job["packed"] = emitter.address(epilogue.pack_integer(by_less, None, half_even=False))
+
+
 def set_real_epilogue(emitter: Emitter, job: Any, node: Node) -> None:
     """Say how sums in float32 become what is stored."""
     stages = []
@@ -118,8 +134,9 @@ def set_real_epilogue(emitter: Emitter, job: Any, node: Node) -> None:
         ends = code_ends(trim, node.low, node.high) if trim is node.trims[-1] else (trim.low_code, trim.high_code)
         stages.append(RealStage(trim.fl, *ends))
     clamp = (-np.inf, np.inf) if stages else (node.low, node.high)
-    job["packed"] = emitter.address(epilogue.pack_real(stages, *clamp))
-    job["routine"] = epilogue.REAL_HALF_EVEN if emitter.half_even else epilogue.REAL
+    job["packed"] = emitter.address(real_epilogue.pack(stages, *clamp))
+    trimming = real_epilogue.TRIMMED_HALF_EVEN if emitter.half_even else real_epilogue.TRIMMED
+    job["routine"] = trimming if stages else real_epilogue.CLAMPED
 
 
 def padded(numbers: Array, lanes: int, kind: Any) -> Array:

@@ -11,11 +11,21 @@ from ristretto.execute.compiled.accumulator import (
     Accumulator,
     Walk,
     choose_accumulator,
+    in_halves,
     in_short_sums,
     pack,
 )
 from ristretto.execute.compiled.depthwise import emit_depthwise, fits_depthwise
-from ristretto.execute.compiled.ends import Scaling, padded, set_epilogue, set_places, set_real_epilogue, set_start
+from ristretto.execute.compiled.ends import (
+    Scaling,
+    finishes_halves,
+    padded,
+    set_epilogue,
+    set_halves_epilogue,
+    set_places,
+    set_real_epilogue,
+    set_start,
+)
 from ristretto.execute.compiled.graph import Multiply, Node, Value
 from ristretto.execute.compiled.storage import Buffer
 from ristretto.kernels import program
@@ -96,7 +106,13 @@ def _set_integer(
 ) -> None:
     assert value.fmt
     bias = scaling.bias[picked]
-    chosen = choose_accumulator(rows, bias, terms, operand, -value.fmt.low_code, scaling.stages[0], scaling.lift)
+    taken = (-value.fmt.low_code, scaling.stages[0], scaling.lift)
+    chosen = choose_accumulator(rows, bias, terms, operand, *taken)
+    if len(chosen.halves) == 2 and finishes_halves(emitter, job, scaling) and (halves := in_halves(rows, bias, *taken)):
+        whole = Accumulator(terms, [halves.rows], wide=False, runs_at_a_time=len(terms.offsets))
+        _set_walk(emitter, job, whole, Operand.HALVES, Operand.HALVES.parts)
+        set_halves_epilogue(emitter, job, scaling, halves)
+        return
     if operand is Operand.BYTES and TIER.short_dot8 and len(chosen.halves) == 1:
         operand, filled = in_short_sums(rows, chosen.walk, value.fmt.high_code)
         chosen = replace(chosen, walk=filled)
@@ -127,3 +143,4 @@ def _set_walk(emitter: Emitter, job: Any, chosen: Accumulator, operand: Operand,
     job["weights"] = emitter.address(packed[0])
     job["low_weights"] = emitter.address(packed[1]) if len(packed) > 1 else 0
     job["panel"], job["panels"], job["vectors"] = packed[0].strides[0], len(packed[0]), vectors
+    job["lanes"] = vectors // operand.parts * TIER.lanes
