@@ -11,7 +11,8 @@ import numpy as np
 from numba.core import cgutils
 
 from ristretto.kernels.cpu import TIER
-from ristretto.kernels.epilogue import SPLIT, codes_in_registers
+from ristretto.kernels.epilogue import SPLIT
+from ristretto.kernels.finished import codes_in_registers
 from ristretto.kernels.jit import inner
 from ristretto.kernels.memory import copy_rows
 from ristretto.kernels.multiply import clear, finish, widen
@@ -51,17 +52,17 @@ def _emit_sums(b: ir.IRBuilder, operands: Sequence[ir.Value], *, operand: Operan
 
 
 def _emit_finished(b: ir.IRBuilder, operands: Sequence[ir.Value], *, operand: Operand) -> None:
-    """Write the routine that makes codes of sums while they are in registers, as `epilogue.emit_finished_tile` does.
+    """Write the routine that makes codes of sums while they are in registers, as `finished.emit_finished_tile` does.
 
-    Its operands are those of `_emit_sums` but the last; then the addresses of the epilogue and of the output's first
-    pixel, and the distance between pixels there, bytes.
+    Its operands are those of `_emit_sums` but the last; then the addresses of the ending, of the thresholds and of the
+    output's first pixel, and the distance between pixels there, bytes.
     """
-    *walk, packed, out, distance = operands
+    *walk, packed, thresholds, out, distance = operands
     finished, stored = codes_in_registers(b, packed, operand)
 
     def put(totals: Sequence[ir.Value], pixel: ir.Value, column: ir.Value) -> None:
         address = b.add(b.add(out, b.mul(pixel, distance)), b.mul(column, I64(stored.width // 8 * LANES)))
-        store(b, finished(*totals), address)
+        store(b, finished(totals, b.add(thresholds, b.mul(column, I64(WORD * LANES)))), address)
 
     _emit_windows(b, walk, operand, put)
 
@@ -153,7 +154,7 @@ DEPTHWISE = np.dtype(
             # As in `multiply.MULTIPLY`; words of weights for pairs of the window's places.
             *("source", "source_image", "source_line", "source_pixel", "lines", "width", "channels"),
             *("operand", "offsets", "pairs", "weights", "low_weights", "first", "bias", "packed", "routine"),
-            *("in_registers", "target", "target_image", "target_line", "target_pixel", "size"),
+            *("in_registers", "thresholds", "target", "target_image", "target_line", "target_pixel", "size"),
         )
     ]
 )
@@ -207,6 +208,6 @@ def _finish_line(job: Any, source: int, target: int, vectors: int) -> None:
     for start in range(0, job.width, at_a_time):
         finish_windows(
             job.operand, source + start * job.source_pixel, job.source_pixel, job.offsets, job.weights, job.pairs,
-            job.first, min(at_a_time, job.width - start), vectors, job.packed, target + start * job.target_pixel,
-            job.target_pixel,
+            job.first, min(at_a_time, job.width - start), vectors, job.packed, job.thresholds,
+            target + start * job.target_pixel, job.target_pixel,
         )  # fmt: skip

@@ -16,9 +16,7 @@ import numpy as np
 from numba.core import cgutils
 from numpy.typing import NDArray
 
-from ristretto.kernels.cpu import TIER, Shape, Tier
-from ristretto.kernels.tile import Operand, emit_sums, operands_of
-from ristretto.kernels.tile import number as tile_number
+from ristretto.kernels.cpu import TIER
 from ristretto.kernels.vector import (
     F64,
     I8,
@@ -165,18 +163,6 @@ class _IntegerStages:
     def _second(self, x: ir.Value) -> ir.Value:
         return x if self.stages == 1 else self._stage(self.b.shl(x, self.fields[STAGE + LEFT]), STAGE)
 
-    def joined(self, high: ir.Value, low: ir.Value) -> ir.Value:
-        """Run one stage on totals ``high * 2**SPLIT + low``, which need not fit; its fields are for `SPLIT` bits less.
-
-        A floor of a floor is the floor of both divisions, and half a step of the output is whole steps of `high`:
-        ``floor((high * 2**SPLIT + low + half) / 2**shift)`` needs no more bits than its parts.
-        """
-        b, fields, by = self.b, self.fields, filled(self.kind.element, self.kind.count, SPLIT)
-        sign = b.ashr(b.add(high, b.ashr(low, by)), filled(self.kind.element, self.kind.count, 31))
-        carried = b.ashr(b.add(low, b.and_(sign, fields[AWAY])), by)
-        x = b.ashr(b.add(b.add(high, fields[HALF]), carried), fields[SHIFT])
-        return clamp(b, x, fields[LOW], fields[HIGH])
-
     def doubles(self, x: ir.Value, bias: ir.Value) -> ir.Value:
         """Add a bias in float64 and trim, then run the second stage."""
         b, lanes = self.b, self.kind.count
@@ -276,49 +262,4 @@ def routines() -> Mapping[int, Emit]:
         for start in Sums
         for stored in (I8, I16)
         for finish in Finish
-    }
-
-
-def emit_finished_tile(
-    b: ir.IRBuilder, operands: Sequence[ir.Value], tier: Tier, operand: Operand, shape: Shape
-) -> None:
-    """Write a tile of integer sums that become codes while they are in registers, by one stage, halves away from zero.
-
-    Its operands are those of a tile but the last, then the addresses of the epilogue and of the output's first pixel,
-    and the distance between pixels there, bytes. Codes are stored in 8 bits where bytes are multiplied, else in 16.
-    """
-    *inputs, packed, out, distance = operands
-    sums = emit_sums(b, inputs, tier, operand, shape)
-    finished, stored = codes_in_registers(b, packed, operand, tier)
-    parts = operand.parts
-    for row in sums:
-        for column, first in enumerate(range(0, len(row), parts)):
-            codes = finished(*row[first : first + parts])
-            store(b, codes, b.add(out, I64(tier.lanes * stored.width // 8 * column)))
-        out = b.add(out, distance)
-
-
-def codes_in_registers(
-    b: ir.IRBuilder, packed: ir.Value, operand: Operand, tier: Tier = TIER
-) -> tuple[Callable[..., ir.Value], ir.IntType]:
-    """Give what makes codes of a vector of sums, or of two halves of them, by one stage, and how they are stored."""
-    stored = I8 if operand.are_bytes else I16
-    stages = _IntegerStages(b, packed, vector(I32, tier.lanes), Finish.ONE_STAGE)
-    offset = filled(stored, tier.lanes, tier.offset if stored == I8 else 0)
-
-    def finished(*sums: ir.Value) -> ir.Value:
-        codes = stages(*sums) if operand.parts == 1 else stages.joined(*sums)
-        return b.add(b.trunc(codes, vector(stored, tier.lanes)), offset)
-
-    return finished, stored
-
-
-def finished_tiles(tier: Tier = TIER) -> Mapping[int, Emit]:
-    """Give a tier's tiles of integers that finish their sums themselves, by `tile.number`."""
-    return {
-        tile_number(operand, index): partial(emit_finished_tile, tier=tier, operand=operand, shape=shape)
-        for operand in (*operands_of(tier), Operand.HALVES)
-        if operand is not Operand.FLOATS
-        for index, shape in enumerate(tier.tiles)
-        if shape[1] % operand.parts == 0
     }

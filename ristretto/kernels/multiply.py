@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ristretto.kernels import epilogue, real_epilogue, tile
+from ristretto.kernels import epilogue, finished, real_epilogue, tile
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.epilogue import SPLIT, emit_clearing, emit_widening
 from ristretto.kernels.jit import inner
@@ -15,7 +15,7 @@ from ristretto.kernels.tile import TILES_OF_AN_OPERAND, WORD
 from ristretto.kernels.vector import family, routine
 
 multiply_tile = family("tile", tile.tiles())
-multiply_and_finish = family("finished_tile", epilogue.finished_tiles())
+multiply_and_finish = family("finished_tile", finished.finished_tiles())
 finish = family("epilogue", {**epilogue.routines(), **real_epilogue.routines()})
 widen, clear = routine("widen", emit_widening), routine("clear", emit_clearing)
 
@@ -44,8 +44,8 @@ MULTIPLY = np.dtype(
             # second half of the sum, `low_weights`, if any, are the lower eight bits of the same weights.
             *("weights", "low_weights", "panel", "panels", "vectors", "lanes", "outputs"),
             # The sums' first values, a bias of 64 bits, how sums become outputs (addresses), and by which routine; or
-            # whether they do while they are in registers.
-            *("first", "bias", "wide", "packed", "routine", "in_registers"),
+            # whether they do while they are in registers, and the address of the thresholds then.
+            *("first", "bias", "wide", "packed", "routine", "in_registers", "thresholds"),
             # Where the outputs go: bytes within the arena, bytes of one number.
             *("target", "target_image", "target_line", "target_pixel", "size"),
         )
@@ -98,6 +98,7 @@ def multiply(job: Any, arena: int, image: int, images: int) -> None:
         for panel in range(job.panels):
             outputs = min(lanes, job.outputs - panel * lanes)
             first, weights = job.first + panel * first_sums, job.weights + panel * job.panel
+            thresholds = job.thresholds + panel * lanes * WORD
             if wide:
                 bias = job.bias + panel * lanes * 8
             for line in range(top, bottom):
@@ -110,8 +111,9 @@ def multiply(job: Any, arena: int, image: int, images: int) -> None:
                     to, step = (whole_row, row) if apart else (end, target_pixel)
                     if in_registers:
                         multiply_and_finish(
-                            which, begin, source_pixel, offsets, runs, words, weights, first, packed, to, step
-                        )
+                            which, begin, source_pixel, offsets, runs, words, weights, first, packed, thresholds,
+                            to, step,
+                        )  # fmt: skip
                     else:
                         if wide:
                             _wide_sums(job, which, height, panel, arena, begin, first)

@@ -38,7 +38,7 @@ class Operand(Enum):
     BYTES_BY_FOUR = 4
     """Bytes, of which those of four words are."""
     HALVES = 5
-    """Codes of 16 bits, and weights of 16 bits in two halves, whose sums are two: see `epilogue.joined`."""
+    """Codes of 16 bits, and weights of 16 bits in two halves, whose sums are two: see `finished`."""
 
     @property
     def per_word(self) -> int:

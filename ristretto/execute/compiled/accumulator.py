@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.kernels.cpu import TIER
-from ristretto.kernels.epilogue import SPLIT, Stage
+from ristretto.kernels.epilogue import SPLIT
 from ristretto.kernels.tile import WORD, Operand
 from ristretto.net.op import Array
 
@@ -52,17 +52,20 @@ class Accumulator:
         Whether pieces are added up in 64 bits.
     runs_at_a_time : int
         How many runs int32 holds.
+    in_registers : bool
+        Whether sums become codes there.
     """
 
     walk: Walk
     halves: Sequence[Array]
     wide: bool
     runs_at_a_time: int
+    in_registers: bool = False
 
     @property
     def name(self) -> str:
-        """The kind: int32, flushed or split."""
-        return ("flushed", "split")[len(self.halves) - 1] if self.wide else "int32"
+        """The kind: int32, flushed or split; or joined, where halves become codes in registers."""
+        return (("int32", "joined"), ("flushed", "split"))[self.wide][len(self.halves) - 1]
 
 
 def laid_out(rows: Array, walk: Walk) -> Array:
@@ -71,84 +74,105 @@ def laid_out(rows: Array, walk: Walk) -> Array:
     return padded[:, walk.terms]
 
 
-def fits_int32(rows: Array, bias: Array, largest_input: int, first: Stage, lift: int) -> bool:
+@dataclass(frozen=True, eq=False)
+class Totals:
+    """What sums are made of beside products, and rounded by: ``(sum * 2**lift + bias) * 2**-shift``.
+
+    Parameters
+    ----------
+    bias : int64 array (outputs,), on the accumulator's grid; or float64, which needs sums of 64 bits
+    shift : int
+        To the first stage's grid, bits.
+    lift : int
+        Left shift of a sum to the accumulator's grid, bits.
+    left : int
+        Left shift in the end, bits.
+    """
+
+    bias: Array
+    shift: int
+    lift: int = 0
+    left: int = 0
+
+
+def fits_int32(rows: Array, totals: Totals, largest_input: int) -> bool:
     """Whether int32 holds every total, rounded, in whatever order it is added up; see `choose_accumulator`."""
-    if bias.dtype == np.float64 or lift or not 0 <= first.shift <= NARROW_BITS:
+    if totals.bias.dtype == np.float64 or totals.lift or not 0 <= totals.shift <= NARROW_BITS:
         return False
     sizes = np.abs(rows.astype(np.int64)).sum(axis=1)
-    half = (1 << first.shift) >> 1
-    totals = (int(size) * largest_input + abs(int(b)) + half for size, b in zip(sizes, bias, strict=True))
-    return max(totals) >> NARROW_BITS == 0
+    half = (1 << totals.shift) >> 1
+    greatest = (int(size) * largest_input + abs(int(b)) + half for size, b in zip(sizes, totals.bias, strict=True))
+    return max(greatest) >> NARROW_BITS == 0
+
+
+def halves_fit_int32(rows: Array, totals: Totals, largest_input: int) -> bool:
+    """Whether int32 holds both halves of every total, rounded, where weights are split."""
+    if totals.bias.dtype == np.float64 or totals.lift or not SPLIT < totals.shift <= NARROW_BITS + SPLIT:
+        return False
+    if totals.left > totals.shift - SPLIT:
+        return False
+    upper, lower = (np.abs(half.astype(np.int64)).sum(axis=1) * largest_input for half in split(rows))
+    bias_upper, bias_lower = split_bias(totals.bias)
+    lower += bias_lower + 1
+    upper += np.abs(bias_upper) + (1 << (totals.shift - SPLIT) >> 1) + (lower >> SPLIT) + 1
+    return int(max(upper.max(), lower.max())) >> NARROW_BITS == 0
 
 
 def choose_accumulator(
-    rows: Array, bias: Array, walk: Walk, operand: Operand, largest_input: int, first: Stage, lift: int
+    rows: Array, walk: Walk, operand: Operand, largest_input: int, totals: Totals, finished: Totals | None = None
 ) -> Accumulator:
     """Choose by the exact bound: the greatest total that any input of the format can cause.
 
     Parameters
     ----------
     rows : integer array (outputs, terms)
-    bias : int64 array (outputs,), on the accumulator's grid; or float64, which needs sums of 64 bits
     walk : Walk
     operand : Operand
     largest_input : int
         The greatest absolute value of an input code.
-    first : Stage
-        How totals come to the output's grid.
-    lift : int
-        Left shift of a sum to the accumulator's grid, bits.
+    totals : Totals
+    finished : Totals or None
+        The same as totals that become codes in registers, if they can.
     """
-    if fits_int32(rows, bias, largest_input, first, lift):
-        return Accumulator(walk, [rows], wide=False, runs_at_a_time=len(walk.offsets))
+    narrow = _in_int32(rows, walk, largest_input, totals, finished)
+    if narrow:
+        return narrow
     # Bytes are stored with an offset, so what the sums meet may be larger than any code.
     stored = largest_input + (TIER.offset if operand is Operand.BYTES else 0)
     flushed = _in_pieces([rows], walk, operand, stored)
     if flushed and flushed.walk.terms.shape[1] * flushed.runs_at_a_time >= FEWEST_WORDS * operand.per_word:
         return flushed
-    in_halves = _in_pieces(split(rows), walk, operand, stored)
+    in_halves = _joined(rows, walk, operand, largest_input, finished) or _in_pieces(split(rows), walk, operand, stored)
     assert in_halves, "weights of eight bits and inputs of sixteen fit int32 by the hundred"
     return in_halves
 
 
-@dataclass(frozen=True, eq=False)
-class Halves:
-    """Weights in two halves, and what both halves of a sum start from: a vector of upper ones, then one of lower ones.
-
-    Parameters
-    ----------
-    rows : integer array (2 * outputs, terms)
-        For whole vectors of outputs; zeros beyond the last.
-    start : int64 array (2 * outputs,)
-        The bias in two.
-    """
-
-    rows: Array
-    start: Array
+def choose_depthwise(
+    rows: Array, walk: Walk, operand: Operand, largest_input: int, totals: Totals, finished: Totals | None = None
+) -> Accumulator:
+    """Choose for sums of a channel's own window, the halves of which int32 always holds; see `choose_accumulator`."""
+    return (
+        _in_int32(rows, walk, largest_input, totals, finished)
+        or _joined(rows, walk, operand, largest_input, finished)
+        or Accumulator(walk, split(rows), wide=True, runs_at_a_time=len(walk.offsets))
+    )
 
 
-def in_halves(rows: Array, bias: Array, largest_input: int, first: Stage, lift: int) -> Halves | None:
-    """Split sums so that int32 holds every total of both halves, rounded; None where it does not.
-
-    The parameters are those of `choose_accumulator`.
-    """
-    if bias.dtype == np.float64 or lift or not SPLIT < first.shift <= NARROW_BITS + SPLIT:
-        return None
-    upper, lower = split(rows)
-    bias_upper, bias_lower = bias >> SPLIT, bias & ((1 << SPLIT) - 1)
-    low_totals = np.abs(lower.astype(np.int64)).sum(axis=1) * largest_input + bias_lower + 1
-    high_totals = np.abs(upper.astype(np.int64)).sum(axis=1) * largest_input + np.abs(bias_upper)
-    high_totals += (1 << (first.shift - SPLIT) >> 1) + (low_totals >> SPLIT) + 1
-    if max(int(totals.max()) for totals in (low_totals, high_totals)) >> NARROW_BITS:
-        return None
-    return Halves(_by_vectors(upper, lower), _by_vectors(bias_upper, bias_lower))
+def _in_int32(
+    rows: Array, walk: Walk, largest_input: int, totals: Totals, finished: Totals | None
+) -> Accumulator | None:
+    in_registers = bool(finished and fits_int32(rows, finished, largest_input))
+    if in_registers or fits_int32(rows, totals, largest_input):
+        return Accumulator(walk, [rows], False, len(walk.offsets), in_registers)
+    return None
 
 
-def _by_vectors(upper: Array, lower: Array) -> Array:
-    short = -len(upper) % TIER.lanes
-    parts = [np.pad(half, ((0, short), *(((0, 0),) * (half.ndim - 1)))) for half in (upper, lower)]
-    vectors = [half.reshape(-1, 1, TIER.lanes, *half.shape[1:]) for half in parts]
-    return np.concatenate(vectors, axis=1).reshape(-1, *upper.shape[1:])
+def _joined(
+    rows: Array, walk: Walk, operand: Operand, largest_input: int, finished: Totals | None
+) -> Accumulator | None:
+    if finished and operand is Operand.PAIRS and halves_fit_int32(rows, finished, largest_input):
+        return Accumulator(walk, split(rows), False, len(walk.offsets), in_registers=True)
+    return None
 
 
 def in_short_sums(rows: Array, walk: Walk, largest_input: int) -> tuple[Operand, Walk]:
@@ -185,6 +209,19 @@ def split(rows: Array) -> list[Array]:
     """Split weights of up to 16 bits in two: ``upper * 2**SPLIT + lower``, lower from -128 to 127."""
     low = ((rows.astype(np.int32) + (1 << (SPLIT - 1))) & ((1 << SPLIT) - 1)) - (1 << (SPLIT - 1))
     return [(rows - low) >> SPLIT, low]
+
+
+def split_bias(bias: Array) -> list[Array]:
+    """Split what is added to sums in two likewise, the lower one from 0 to 255."""
+    return [bias >> SPLIT, bias & ((1 << SPLIT) - 1)]
+
+
+def by_vectors(halves: Sequence[Array]) -> Array:
+    """Join two arrays (outputs, ...): the upper halves of a vector of outputs, then their lower ones, and so on."""
+    short = -len(halves[0]) % TIER.lanes
+    padded = [np.pad(half, ((0, short), *(((0, 0),) * (half.ndim - 1)))) for half in halves]
+    vectors = [half.reshape(-1, 1, TIER.lanes, *half.shape[1:]) for half in padded]
+    return np.concatenate(vectors, axis=1).reshape(-1, *halves[0].shape[1:])
 
 
 def _in_pieces(halves: Sequence[Array], walk: Walk, operand: Operand, stored: int) -> Accumulator | None:

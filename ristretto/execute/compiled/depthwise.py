@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ristretto.execute.compiled.accumulator import aligned, fits_int32, in_halves, split
+from ristretto.execute.compiled.accumulator import Walk, aligned, by_vectors, choose_depthwise
 from ristretto.execute.compiled.ends import (
+    Finishing,
     Scaling,
-    finishes_halves,
     padded,
     set_epilogue,
-    set_halves_epilogue,
+    set_finishing,
     set_places,
     set_real_epilogue,
     set_start,
@@ -60,23 +60,29 @@ def emit_depthwise(
         set_real_epilogue(emitter, job, node)
         return
     assert value.fmt
-    taken = (rows, scaling.bias, -value.fmt.low_code, scaling.stages[0], scaling.lift)
-    narrow = fits_int32(*taken)
-    # What lies beyond the last channel belongs to others: there, sums are stored and cut.
-    joined = None if narrow or lanes != channels or not finishes_halves(emitter, job, scaling) else in_halves(*taken)
-    halves = [joined.rows] if joined else [rows] if narrow else split(rows)
+    largest, finishing = -value.fmt.low_code, None
+    if lanes == channels:
+        # What lies beyond the last channel belongs to others: there, sums are stored and cut.
+        finishing = Finishing.of(job, scaling, half_even=emitter.half_even)
+    walk_of_all = Walk(offsets, np.arange(len(offsets))[:, None])
+    chosen = choose_depthwise(
+        rows, walk_of_all, operand, largest, scaling.totals, finishing.totals if finishing else None
+    )
+    halves = chosen.halves
+    if chosen.name == "joined":
+        operand, halves = Operand.HALVES, [by_vectors(halves)]
+        job["operand"] = operand.value
     if len(taps) % 2:
         halves, offsets = [np.pad(half, ((0, 0), (0, 1))) for half in halves], np.append(offsets, offsets[-1])
     job["offsets"], job["pairs"] = emitter.address(offsets), len(offsets) // 2
-    job["weights"], job["low_weights"] = emitter.address(_in_pairs(halves[0])), 0
-    if joined:
-        set_halves_epilogue(emitter, job, scaling, joined)
+    job["weights"] = emitter.address(_in_pairs(halves[0]))
+    job["low_weights"] = emitter.address(_in_pairs(halves[1])) if len(halves) == 2 else 0
+    if chosen.in_registers:
+        assert finishing
+        set_finishing(emitter, job, rows, finishing, operand, lanes)
         return
-    if not narrow:
-        job["low_weights"] = emitter.address(_in_pairs(halves[1]))
-    set_start(emitter, job, rows, scaling.bias, scaling, operand, lanes, wide=not narrow)
-    set_epilogue(emitter, job, scaling, wide=not narrow)
-    job["in_registers"] &= lanes == channels
+    set_start(emitter, job, rows, scaling.bias, scaling, operand, lanes, wide=chosen.wide)
+    set_epilogue(emitter, job, scaling, wide=chosen.wide)
 
 
 def _in_pairs(rows: Array) -> Array:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ristretto.execute.compiled.accumulator import Halves, aligned
+from ristretto.execute.compiled.accumulator import Totals, aligned, by_vectors, split_bias
 from ristretto.execute.compiled.graph import Multiply, Node, code_ends
 from ristretto.formats import FixedPoint
 from ristretto.kernels import epilogue, real_epilogue
 from ristretto.kernels.epilogue import SPLIT, Finish, Stage, Sums
+from ristretto.kernels.finished import NO_TIES, Ending
 from ristretto.kernels.real_epilogue import RealStage
-from ristretto.kernels.rows import OFFSET, SHORTS, SIZES
+from ristretto.kernels.rows import OFFSET, SIZES
 from ristretto.kernels.tile import WORD, Operand
 from ristretto.net.op import Array
 
@@ -57,6 +58,74 @@ class Scaling:
         lift = max(-fmt.fl, 0) if work.codes.weights.any() else 0
         return cls(lift, bias << raised if bias.any() else bias, tuple(stages), None)
 
+    @property
+    def totals(self) -> Totals:
+        """What is added to sums, and how far they are shifted by the first stage."""
+        return Totals(self.bias, self.stages[0].shift, self.lift)
+
+
+@dataclass(frozen=True, eq=False)
+class Finishing:
+    """How sums become codes while they are in registers.
+
+    Parameters
+    ----------
+    totals : Totals
+        Without a lift.
+    thresholds : int64 array (outputs,)
+    ending : Ending
+    """
+
+    totals: Totals
+    thresholds: Array
+    ending: Ending
+
+    @classmethod
+    def of(cls, job: Any, scaling: Scaling, *, half_even: bool) -> Finishing | None:
+        """Give that of a job; None where sums must be stored first.
+
+        ``floor((sum * 2**lift + bias + half) / 2**shift)`` is ``floor((sum + floor(bias / 2**lift) + half / 2**lift) /
+        2**(shift - lift))``, as both are whole numbers of steps. There are ties only where nothing of the bias is lost.
+        """
+        # Bytes make bytes and pairs make pairs there.
+        as_stored = int(job["size"]) * Operand(int(job["operand"])).per_word == WORD
+        lift, (first, *second) = scaling.lift, scaling.stages
+        shift = first.shift - lift
+        # The longest shift stands for all longer ones; less the lift it still leaves nothing of sums below 2**53.
+        if half_even or scaling.doubles or not as_stored or shift < (lift > 0):
+            return None
+        ending = Ending.of(shift, first, *second or (None,))
+        if ending is None:
+            return None
+        lost = scaling.bias & ((1 << lift) - 1)
+        thresholds = np.where((lost == 0) & (shift > 0), (1 << shift) >> 1, NO_TIES)
+        return cls(Totals(scaling.bias >> lift, shift, left=ending.left), thresholds, ending)
+
+    def picked(self, outputs: slice) -> Finishing:
+        """Give that of some outputs."""
+        totals = replace(self.totals, bias=self.totals.bias[outputs])
+        return replace(self, totals=totals, thresholds=self.thresholds[outputs])
+
+
+def set_finishing(emitter: Emitter, job: Any, rows: Array, finishing: Finishing, operand: Operand, lanes: int) -> None:
+    """Say what sums start from and how they become what is stored, in registers."""
+    ending, thresholds = finishing.ending, finishing.thresholds
+    start = finishing.totals.bias + ((1 << finishing.totals.shift) >> 1)
+    if operand.are_bytes:
+        start = start - OFFSET * rows.sum(axis=1, dtype=np.int64)
+    if operand.parts == 2:
+        start = by_vectors(split_bias(start))
+        ending = replace(ending, right=ending.right - SPLIT)
+        thresholds = np.where(thresholds == NO_TIES, NO_TIES, thresholds >> SPLIT)
+    # Modulo 2**32, as the sums are; the total fits.
+    job["first"] = emitter.address(padded(_in_words(start), lanes * operand.parts, np.uint32))
+    job["thresholds"] = emitter.address(padded(_in_words(thresholds), lanes, np.uint32))
+    job["packed"], job["in_registers"] = emitter.address(ending.pack()), 1
+
+
+def _in_words(numbers: Array) -> Array:
+    return numbers.astype(np.uint64).astype(np.uint32)
+
 
 def set_places(emitter: Emitter, job: Any, node: Node, work: Multiply, channel: int, output: int) -> None:
     """Say where inputs and outputs stand."""
@@ -94,7 +163,7 @@ def set_start(
     start = np.zeros(len(rows), np.int64) if wide else bias
     job["bias"] = emitter.address(padded(bias, lanes, bias.dtype))
     # Modulo 2**32, as the sums are; the total fits.
-    job["first"] = emitter.address(padded(start.astype(np.uint64).astype(np.uint32), lanes, np.uint32))
+    job["first"] = emitter.address(padded(_in_words(start), lanes, np.uint32))
 
 
 def set_epilogue(emitter: Emitter, job: Any, scaling: Scaling, *, wide: bool) -> None:
@@ -106,25 +175,6 @@ def set_epilogue(emitter: Emitter, job: Any, scaling: Scaling, *, wide: bool) ->
     sums = Sums.DOUBLE if doubles else Sums.WIDE if wide else Sums.NARROW
     finish = Finish.HALVES_TO_EVEN if half_even else Finish.TWO_STAGES if second else Finish.ONE_STAGE
     job["routine"] = epilogue.number(sums, 8 * int(job["size"]), finish)
-    if "in_registers" in job.dtype.names:
-        # Bytes make bytes and pairs make pairs there; other sums are stored first.
-        as_stored = int(job["size"]) * Operand(int(job["operand"])).per_word == WORD
-        job["in_registers"] = sums is Sums.NARROW and finish is Finish.ONE_STAGE and as_stored
-
-
-def finishes_halves(emitter: Emitter, job: Any, scaling: Scaling) -> bool:
-    """Whether the routines that join halves of sums in registers make what such sums become."""
-    one_stage = len(scaling.stages) == 1 and not scaling.doubles and not emitter.half_even
-    return one_stage and int(job["operand"]) == Operand.PAIRS.value and int(job["size"]) == SIZES[SHORTS]
-
-
-def set_halves_epilogue(emitter: Emitter, job: Any, scaling: Scaling, halves: Halves) -> None:
-    """Say what halves of sums start from and how they become what is stored; see `epilogue.joined`."""
-    first = scaling.stages[0]
-    job["operand"], job["in_registers"] = Operand.HALVES.value, 1
-    job["first"] = emitter.address(padded(halves.start, len(halves.start), np.int32))
-    by_less = Stage(first.shift - SPLIT, first.low, first.high)
-    job["packed"] = emitter.address(epilogue.pack_integer(by_less, None, half_even=False))
 
 
 def set_real_epilogue(emitter: Emitter, job: Any, node: Node) -> None:

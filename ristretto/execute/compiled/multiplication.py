@@ -10,18 +10,18 @@ import numpy as np
 from ristretto.execute.compiled.accumulator import (
     Accumulator,
     Walk,
+    by_vectors,
     choose_accumulator,
-    in_halves,
     in_short_sums,
     pack,
 )
 from ristretto.execute.compiled.depthwise import emit_depthwise, fits_depthwise
 from ristretto.execute.compiled.ends import (
+    Finishing,
     Scaling,
-    finishes_halves,
     padded,
     set_epilogue,
-    set_halves_epilogue,
+    set_finishing,
     set_places,
     set_real_epilogue,
     set_start,
@@ -106,19 +106,28 @@ def _set_integer(
 ) -> None:
     assert value.fmt
     bias = scaling.bias[picked]
-    taken = (-value.fmt.low_code, scaling.stages[0], scaling.lift)
-    chosen = choose_accumulator(rows, bias, terms, operand, *taken)
-    if len(chosen.halves) == 2 and finishes_halves(emitter, job, scaling) and (halves := in_halves(rows, bias, *taken)):
-        whole = Accumulator(terms, [halves.rows], wide=False, runs_at_a_time=len(terms.offsets))
-        _set_walk(emitter, job, whole, Operand.HALVES, Operand.HALVES.parts)
-        set_halves_epilogue(emitter, job, scaling, halves)
-        return
+    finishing = Finishing.of(job, scaling, half_even=emitter.half_even)
+    finishing = finishing.picked(picked) if finishing else None
+    chosen = choose_accumulator(
+        rows,
+        terms,
+        operand,
+        -value.fmt.low_code,
+        replace(scaling.totals, bias=bias),
+        finishing.totals if finishing else None,
+    )
     if operand is Operand.BYTES and TIER.short_dot8 and len(chosen.halves) == 1:
         operand, filled = in_short_sums(rows, chosen.walk, value.fmt.high_code)
         chosen = replace(chosen, walk=filled)
-        job["operand"] = operand.value
-    vectors = 2 if job["across"] else _vectors(len(rows), int(job["width"]))
+    if chosen.name == "joined":
+        operand, chosen = Operand.HALVES, replace(chosen, halves=[by_vectors(chosen.halves)])
+    job["operand"] = operand.value
+    vectors = 2 if job["across"] or operand.parts == 2 else _vectors(len(rows), int(job["width"]))
     _set_walk(emitter, job, chosen, operand, vectors)
+    if chosen.in_registers:
+        assert finishing
+        set_finishing(emitter, job, rows, finishing, operand, int(job["lanes"]))
+        return
     job["wide"] = chosen.wide
     set_start(emitter, job, rows, bias, scaling, operand, vectors * TIER.lanes, wide=chosen.wide)
     set_epilogue(emitter, job, scaling, wide=chosen.wide)
