@@ -8,7 +8,7 @@ output says where that is, or that its totals have no ties.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import partial
 
 import llvmlite.ir as ir
@@ -27,7 +27,7 @@ NO_TIES = -(1 << 31)
 
 @dataclass(frozen=True)
 class Ending:
-    """What is done to sums in registers: ``clamp(floor(x * 2**-right) * 2**left)``.
+    """What is done to sums in registers: ``clamp(floor(x / 2**right) * 2**left)``.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ class Ending:
         return cls(right, left, low, high)
 
     def pack(self) -> NDArray[np.int64]:
-        """Give it as the routines read it."""
-        return np.array(astuple(self), np.int64)
+        """Give it as the routines read it: a shift and a mask, the ends, and what is added where a tie goes down."""
+        return np.array([self.right - self.left, -1 << self.left, self.low, self.high, -1], np.int64)
 
 
 Finish = Callable[[Sequence[ir.Value], ir.Value], ir.Value]
@@ -71,24 +71,32 @@ def codes_in_registers(
     Codes are stored in 8 bits where bytes are multiplied, else in 16.
     """
     stored, kind = I8 if operand.are_bytes else I16, vector(I32, tier.lanes)
-    right, left, low, high = (
-        splat(b, b.trunc(load(b, b.add(packed, I64(8 * place)), I64), I32), tier.lanes) for place in range(4)
+    right, mask, low, high, less_one = (
+        splat(b, b.trunc(load(b, b.add(packed, I64(8 * place)), I64), I32), tier.lanes) for place in range(5)
     )
     offset = filled(stored, tier.lanes, tier.offset if stored == I8 else 0)
     by = filled(I32, tier.lanes, SPLIT)
+
+    def lowered(x: ir.Value, total: ir.Value, threshold: ir.Value) -> ir.Value:
+        """Take one off where a total lies below its threshold."""
+        below = b.icmp_signed("<", total, threshold)
+        if tier.registers == 512:
+            # An addition under a mask. LLVM would not write one if it knew the number that is added.
+            return b.select(below, b.add(x, less_one), x)
+        return b.add(x, b.sext(below, kind))
 
     def finished(sums: Sequence[ir.Value], thresholds: ir.Value) -> ir.Value:
         threshold = load(b, thresholds, kind)
         if operand.parts == 1:
             (x,) = sums
-            x = b.add(x, b.sext(b.icmp_signed("<", x, threshold), kind))
+            x = lowered(x, x, threshold)
         else:
             # A floor of a floor is the floor of both divisions: what `upper * 2**SPLIT + lower` comes to needs no more
             # bits than its parts.
             upper, lower = sums
-            tie = b.sext(b.icmp_signed("<", b.add(upper, b.ashr(lower, by)), threshold), kind)
-            x = b.add(upper, b.ashr(b.add(lower, tie), by))
-        codes = clamp(b, b.shl(b.ashr(x, right), left), low, high)
+            lower = lowered(lower, b.add(upper, b.ashr(lower, by)), threshold)
+            x = b.add(upper, b.ashr(lower, by))
+        codes = clamp(b, b.and_(b.ashr(x, right), mask), low, high)
         return b.add(b.trunc(codes, vector(stored, tier.lanes)), offset)
 
     return finished, stored
