@@ -1,8 +1,8 @@
 """Sums that become codes while they are in registers: rounding, saturation, ReLU and a longer word in a few steps.
 
-Half a step of the output is a part of what sums start from. So only ties are left to be told apart: a total below zero
-must not be rounded up from its half. It is one that, half a step added, lies below half a step; a threshold for each
-output says where that is, or that its totals have no ties.
+Half a step of the output is a part of what sums start from, and so is what a stored code has more than a code. Only
+ties are left to be told apart: a total below zero must not be rounded up from its half. It is one that, with all that
+is added, lies below a threshold; each output has one, or one that says that its totals have no ties.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Ending:
     right, left : int
         Bits; `left` is no more than `right`, so that nothing is shifted out.
     low, high : int
-        Codes.
+        What is stored at the ends.
     """
 
     right: int
@@ -74,7 +74,6 @@ def codes_in_registers(
     right, mask, low, high, less_one = (
         splat(b, b.trunc(load(b, b.add(packed, I64(8 * place)), I64), I32), tier.lanes) for place in range(5)
     )
-    offset = filled(stored, tier.lanes, tier.offset if stored == I8 else 0)
     by = filled(I32, tier.lanes, SPLIT)
 
     def lowered(x: ir.Value, total: ir.Value, threshold: ir.Value) -> ir.Value:
@@ -96,8 +95,7 @@ def codes_in_registers(
             upper, lower = sums
             lower = lowered(lower, b.add(upper, b.ashr(lower, by)), threshold)
             x = b.add(upper, b.ashr(lower, by))
-        codes = clamp(b, b.and_(b.ashr(x, right), mask), low, high)
-        return b.add(b.trunc(codes, vector(stored, tier.lanes)), offset)
+        return b.trunc(clamp(b, b.and_(b.ashr(x, right), mask), low, high), vector(stored, tier.lanes))
 
     return finished, stored
 

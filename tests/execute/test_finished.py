@@ -165,6 +165,15 @@ def test_only_shifts_that_leave_one_of_up_to_31_bits(shift: int) -> None:
     assert kinds_of(job, even) == ["joined" if shift in (9, 39) else "stored", "stored"]
 
 
+@pytest.mark.parametrize(("finer", "kind"), [(7, "int32"), (8, "stored")])
+def test_bytes_are_shifted_to_the_left_by_no_more_than_their_offset(finer: int, kind: str) -> None:
+    """All but zero saturate then."""
+    x, weights = np.array([[0, 0], [1, 0], [127, 127], [-128, 0], [-1, 0]]), np.array([[127, 127]])
+    then = FixedPoint(8, finer - 9)
+    job = Job(InnerProduct(1), F8, FixedPoint(8, -9), F8, x, weights, np.zeros(1, int), then=then)
+    assert kinds_of(job) == [kind if TIER.offset else "int32"]
+
+
 @pytest.mark.parametrize(("inputs", "kind"), [(255, "joined"), (256, "stored")])
 def test_half_a_step_must_fit_beside_the_upper_half(inputs: int, kind: str) -> None:
     """Half a step is ``2**38``, and so is the total of 256 products: together they are ``2**31`` upper halves."""

@@ -14,7 +14,7 @@ from ristretto.kernels import epilogue, real_epilogue
 from ristretto.kernels.epilogue import SPLIT, Finish, Stage, Sums
 from ristretto.kernels.finished import NO_TIES, Ending
 from ristretto.kernels.real_epilogue import RealStage
-from ristretto.kernels.rows import OFFSET, SIZES
+from ristretto.kernels.rows import BYTES, OFFSET, SIZES
 from ristretto.kernels.tile import WORD, Operand
 from ristretto.net.op import Array
 
@@ -71,8 +71,9 @@ class Finishing:
     Parameters
     ----------
     totals : Totals
-        Without a lift.
+        Without a lift; what a stored code has more than a code is a part of the bias.
     thresholds : int64 array (outputs,)
+        Below them, half a step added, lie totals below zero that may be ties.
     ending : Ending
     """
 
@@ -95,11 +96,14 @@ class Finishing:
         if half_even or scaling.doubles or not as_stored or shift < (lift > 0):
             return None
         ending = Ending.of(shift, first, *second or (None,))
-        if ending is None:
+        offset = OFFSET if int(job["size"]) == SIZES[BYTES] else 0
+        if ending is None or offset % (1 << ending.left):
             return None
+        more = offset << (shift - ending.left)
+        ending = replace(ending, low=ending.low + offset, high=ending.high + offset)
         lost = scaling.bias & ((1 << lift) - 1)
-        thresholds = np.where((lost == 0) & (shift > 0), (1 << shift) >> 1, NO_TIES)
-        return cls(Totals(scaling.bias >> lift, shift, left=ending.left), thresholds, ending)
+        thresholds = np.where((lost == 0) & (shift > 0), ((1 << shift) >> 1) + more, NO_TIES)
+        return cls(Totals((scaling.bias >> lift) + more, shift, left=ending.left), thresholds, ending)
 
     def picked(self, outputs: slice) -> Finishing:
         """Give that of some outputs."""
