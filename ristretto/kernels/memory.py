@@ -47,15 +47,3 @@ def bits_of(context: Any, x: Any) -> Any:
         return b.bitcast(values[0], ir.IntType(64 if wide else 32))
 
     return result(x), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
-def float_of(context: Any, bits: Any) -> Any:
-    """Give the float32 or float64 that an integer of 32 or 64 bits holds."""
-    wide = bits == types.int64
-    result = types.float64 if wide else types.float32
-
-    def generate(context: Any, b: ir.IRBuilder, _: Any, values: Sequence[ir.Value]) -> Any:
-        return b.bitcast(values[0], ir.DoubleType() if wide else ir.FloatType())
-
-    return result(bits), generate

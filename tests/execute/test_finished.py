@@ -174,6 +174,21 @@ def test_bytes_are_shifted_to_the_left_by_no_more_than_their_offset(finer: int, 
     assert kinds_of(job) == [kind if TIER.offset else "int32"]
 
 
+@pytest.mark.parametrize("shift", [22, 23, 24, 25, 55, 56, 62, 72])
+@pytest.mark.parametrize("bias", [-127, -64, 0, 127])
+def test_bytes_at_long_shifts(shift: int, bias: int) -> None:
+    """Half a step, and what a stored byte has more than its code, outgrow 32 bits, and then 64."""
+    finer = min(shift, 23)
+    layer_in, layer_out = FixedPoint(8, finer), FixedPoint(8, finer - shift)
+    x, weights = np.array([[0] * 4, [5] * 4, [-128] * 4]), np.ones((1, 4), int)
+    job = Job(InnerProduct(1), layer_in, layer_out, F8, x, weights, np.array([bias]))
+    (kind,) = kinds_of(job)
+    if shift < 24:
+        assert kind == "int32"
+    elif TIER.offset:
+        assert kind == "stored"
+
+
 @pytest.mark.parametrize(("inputs", "kind"), [(255, "joined"), (256, "stored")])
 def test_half_a_step_must_fit_beside_the_upper_half(inputs: int, kind: str) -> None:
     """Half a step is ``2**38``, and so is the total of 256 products: together they are ``2**31`` upper halves."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ristretto.execute.compiled.accumulator import Totals, aligned, by_vectors, split_bias
+from ristretto.execute.compiled.accumulator import NARROW_BITS, Totals, aligned, by_vectors, split_bias
 from ristretto.execute.compiled.graph import Multiply, Node, code_ends
 from ristretto.formats import FixedPoint
 from ristretto.kernels import epilogue, real_epilogue
@@ -73,7 +73,8 @@ class Finishing:
     totals : Totals
         Without a lift; what a stored code has more than a code is a part of the bias.
     thresholds : int64 array (outputs,)
-        Below them, half a step added, lie totals below zero that may be ties.
+        Below them, half a step and what a stored code has more added, lie totals below zero; `NO_TIES` where none of
+        an output's totals is a tie.
     ending : Ending
     """
 
@@ -100,6 +101,8 @@ class Finishing:
         if ending is None or offset % (1 << ending.left):
             return None
         more = offset << (shift - ending.left)
+        if more >> NARROW_BITS:
+            return None
         ending = replace(ending, low=ending.low + offset, high=ending.high + offset)
         lost = scaling.bias & ((1 << lift) - 1)
         thresholds = np.where((lost == 0) & (shift > 0), ((1 << shift) >> 1) + more, NO_TIES)
