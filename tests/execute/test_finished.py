@@ -105,7 +105,7 @@ def test_ties_beside_a_bias_that_is_finer_than_the_sums(
 
 @pytest.mark.parametrize("upper", [-128, -127, 0, 127])
 @pytest.mark.parametrize("lower", [-128, -1, 0, 127])
-@pytest.mark.parametrize("inputs", [505, 511, 512, 513, 520])
+@pytest.mark.parametrize("inputs", [510, 513])
 @pytest.mark.parametrize("bias", [LEAST, GREATEST])
 def test_up_to_the_ends_of_both_halves(upper: int, lower: int, inputs: int, bias: int) -> None:
     """``2**31`` is 512 times the largest half of a weight by the largest input."""
@@ -114,9 +114,9 @@ def test_up_to_the_ends_of_both_halves(upper: int, lower: int, inputs: int, bias
     weights, out = np.full((3, inputs), weight), FixedPoint(16, -18)
     pictures = (np.full((1, inputs), LEAST), np.full((1, inputs), GREATEST), rng.choice((LEAST, -1, 0), (2, inputs)))
     kinds = kinds_of(*(Job(InnerProduct(3), F16, out, F16, x, weights, np.full(3, bias)) for x in pictures))
-    if inputs > 512 and min(upper, lower) == -128 and weight > LEAST:
+    if inputs == 513 and min(upper, lower) == -128 and weight > LEAST:
         assert "joined" not in kinds
-    elif min(abs(upper), abs(lower)) > 1 and inputs < 511:
+    elif min(abs(upper), abs(lower)) > 1 and inputs == 510:
         assert set(kinds) == {"joined"}
 
 

@@ -17,7 +17,7 @@ def numbers_of_powers() -> Mapping[str, Array | int | str]:
         "steps": power.STEPS,
         "inverses": _words(power.INVERSES),
         "logarithms": _words(power.LOGARITHMS),
-        "powers_of_two": power.POWERS.astype(np.uint64),
+        "powers_of_two": _words(power.POWERS),
         "a": _words([power.A0, power.A1, power.A2, power.A3, power.A4]),
         "c": _words([power.C0, power.C1, power.C2]),
         "shift": _words([power.SHIFT]),
