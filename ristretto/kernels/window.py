@@ -82,17 +82,11 @@ add_up = routine("add_up", partial(_emit_combine, stored=F32, combine=_sum))
 
 
 @inner
-def _first_reaching(job: Any, column: int) -> int:
-    """Give the first window whose `column`-th pixel lies within the picture."""
+def _reaching(job: Any, column: int) -> tuple[int, int]:
+    """Give the first window whose `column`-th pixel lies within the picture, and how many do, from that one on."""
     first: int = min(max(0, -((column - job.pad_w) // job.stride_w)), job.out_w)
-    return first
-
-
-@inner
-def _reaching(job: Any, column: int) -> int:
-    """Give how many windows there are, from that one on, whose `column`-th pixel lies within the picture."""
     behind: int = min((job.in_w - 1 + job.pad_w - column) // job.stride_w + 1, job.out_w)
-    return behind - _first_reaching(job, column)
+    return first, behind - first
 
 
 @inner
@@ -119,12 +113,12 @@ def largest(job: Any, arena: int, line: int, image: int) -> None:
             best, step = line, pixel
         # Then the columns: each window's first pixel, and all windows' second, third ... pixels.
         end, end_step = arena + place(target, image, y, 0), target.pixel
-        cut = _first_reaching(job, 0)
+        cut, _ = _reaching(job, 0)
         copy_rows(best, 0, end, end_step, cut, pixel)
         whole = best + (cut * job.stride_w - job.pad_w) * step
         copy_rows(whole, job.stride_w * step, end + cut * end_step, end_step, job.out_w - cut, pixel)
         for j in range(1, job.size_w):
-            x, count = _first_reaching(job, j), _reaching(job, j)
+            x, count = _reaching(job, j)
             there, begin = end + x * end_step, best + (x * job.stride_w - job.pad_w + j) * step
             take_larger(storage, there, end_step, there, end_step, begin, job.stride_w * step, count, pixel)
         if storage == REALS:
@@ -147,7 +141,7 @@ def mean(job: Any, arena: int, row: Row, total: Row, image: int) -> None:
             load_line(arena, job.source, image, i, row, channels, job.in_w)
             # Each sum still grows line by line, from left to right.
             for j in range(job.size_w):
-                x, count = _first_reaching(job, j), _reaching(job, j)
+                x, count = _reaching(job, j)
                 there, begin = sums + x * pixel, numbers + (x * job.stride_w - job.pad_w + j) * pixel
                 add_up(there, pixel, there, pixel, begin, job.stride_w * pixel, count, pixel)
         for x in range(job.out_w):

@@ -52,6 +52,8 @@ class Accumulator:
         Whether pieces are added up in 64 bits.
     runs_at_a_time : int
         How many runs int32 holds.
+    operand : Operand
+        What is multiplied; with `Operand.HALVES`, the one array of weights has both halves, by vectors.
     in_registers : bool
         Whether sums become codes there.
     """
@@ -60,12 +62,15 @@ class Accumulator:
     halves: Sequence[Array]
     wide: bool
     runs_at_a_time: int
+    operand: Operand
     in_registers: bool = False
 
     @property
     def name(self) -> str:
         """The kind: int32, flushed or split; or joined, where halves become codes in registers."""
-        return (("int32", "joined"), ("flushed", "split"))[self.wide][len(self.halves) - 1]
+        if self.operand is Operand.HALVES:
+            return "joined"
+        return ("flushed", "split")[len(self.halves) - 1] if self.wide else "int32"
 
 
 def laid_out(rows: Array, walk: Walk) -> Array:
@@ -105,13 +110,13 @@ def fits_int32(rows: Array, totals: Totals, largest_input: int) -> bool:
     return max(greatest) >> NARROW_BITS == 0
 
 
-def halves_fit_int32(rows: Array, totals: Totals, largest_input: int) -> bool:
+def halves_fit_int32(halves: Sequence[Array], totals: Totals, largest_input: int) -> bool:
     """Whether int32 holds both halves of every total, rounded, where weights are split."""
     if totals.bias.dtype == np.float64 or totals.lift or not SPLIT < totals.shift <= NARROW_BITS + SPLIT:
         return False
     if totals.left > totals.shift - SPLIT:
         return False
-    upper, lower = (np.abs(half.astype(np.int64)).sum(axis=1) * largest_input for half in split(rows))
+    upper, lower = (np.abs(half.astype(np.int64)).sum(axis=1) * largest_input for half in halves)
     bias_upper, bias_lower = split_bias(totals.bias)
     lower += bias_lower + 1
     upper += np.abs(bias_upper) + (1 << (totals.shift - SPLIT) >> 1) + (lower >> SPLIT) + 1
@@ -134,7 +139,7 @@ def choose_accumulator(
     finished : Totals or None
         The same as totals that become codes in registers, if they can.
     """
-    narrow = _in_int32(rows, walk, largest_input, totals, finished)
+    narrow = _in_int32(rows, walk, operand, largest_input, totals, finished)
     if narrow:
         return narrow
     # Bytes are stored with an offset, so what the sums meet may be larger than any code.
@@ -142,7 +147,8 @@ def choose_accumulator(
     flushed = _in_pieces([rows], walk, operand, stored)
     if flushed and flushed.walk.terms.shape[1] * flushed.runs_at_a_time >= FEWEST_WORDS * operand.per_word:
         return flushed
-    in_halves = _joined(rows, walk, operand, largest_input, finished) or _in_pieces(split(rows), walk, operand, stored)
+    halves = split(rows)
+    in_halves = _joined(halves, walk, operand, largest_input, finished) or _in_pieces(halves, walk, operand, stored)
     assert in_halves, "weights of eight bits and inputs of sixteen fit int32 by the hundred"
     return in_halves
 
@@ -151,27 +157,29 @@ def choose_depthwise(
     rows: Array, walk: Walk, operand: Operand, largest_input: int, totals: Totals, finished: Totals | None = None
 ) -> Accumulator:
     """Choose for sums of a channel's own window, the halves of which int32 always holds; see `choose_accumulator`."""
-    return (
-        _in_int32(rows, walk, largest_input, totals, finished)
-        or _joined(rows, walk, operand, largest_input, finished)
-        or Accumulator(walk, split(rows), wide=True, runs_at_a_time=len(walk.offsets))
+    narrow = _in_int32(rows, walk, operand, largest_input, totals, finished)
+    if narrow:
+        return narrow
+    halves = split(rows)
+    return _joined(halves, walk, operand, largest_input, finished) or Accumulator(
+        walk, halves, wide=True, runs_at_a_time=len(walk.offsets), operand=operand
     )
 
 
 def _in_int32(
-    rows: Array, walk: Walk, largest_input: int, totals: Totals, finished: Totals | None
+    rows: Array, walk: Walk, operand: Operand, largest_input: int, totals: Totals, finished: Totals | None
 ) -> Accumulator | None:
     in_registers = bool(finished and fits_int32(rows, finished, largest_input))
     if in_registers or fits_int32(rows, totals, largest_input):
-        return Accumulator(walk, [rows], False, len(walk.offsets), in_registers)
+        return Accumulator(walk, [rows], False, len(walk.offsets), operand, in_registers)
     return None
 
 
 def _joined(
-    rows: Array, walk: Walk, operand: Operand, largest_input: int, finished: Totals | None
+    halves: Sequence[Array], walk: Walk, operand: Operand, largest_input: int, finished: Totals | None
 ) -> Accumulator | None:
-    if finished and operand is Operand.PAIRS and halves_fit_int32(rows, finished, largest_input):
-        return Accumulator(walk, split(rows), False, len(walk.offsets), in_registers=True)
+    if finished and operand is Operand.PAIRS and halves_fit_int32(halves, finished, largest_input):
+        return Accumulator(walk, [by_vectors(halves)], False, len(walk.offsets), Operand.HALVES, in_registers=True)
     return None
 
 
@@ -241,7 +249,7 @@ def _in_pieces(halves: Sequence[Array], walk: Walk, operand: Operand, stored: in
         if int(np.add.reduceat(sizes, starts, axis=1).max(initial=0)) * stored >> NARROW_BITS == 0:
             break
         runs = -(-runs // 2)
-    return Accumulator(cut, halves, wide=True, runs_at_a_time=runs)
+    return Accumulator(cut, halves, wide=True, runs_at_a_time=runs, operand=operand)
 
 
 def _cut(walk: Walk, words: int, operand: Operand) -> Walk:

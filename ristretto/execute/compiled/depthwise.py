@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ristretto.execute.compiled.accumulator import Walk, aligned, by_vectors, choose_depthwise
+from ristretto.execute.compiled.accumulator import Walk, aligned, choose_depthwise
 from ristretto.execute.compiled.ends import (
     Finishing,
     Scaling,
     padded,
-    set_epilogue,
-    set_finishing,
+    set_integer_ends,
     set_places,
     set_real_epilogue,
-    set_start,
 )
 from ristretto.execute.compiled.graph import Multiply, Node
 from ristretto.kernels import program
@@ -60,29 +58,18 @@ def emit_depthwise(
         set_real_epilogue(emitter, job, node)
         return
     assert value.fmt
-    largest, finishing = -value.fmt.low_code, None
-    if lanes == channels:
-        # What lies beyond the last channel belongs to others: there, sums are stored and cut.
-        finishing = Finishing.of(job, scaling, half_even=emitter.half_even)
-    walk_of_all = Walk(offsets, np.arange(len(offsets))[:, None])
-    chosen = choose_depthwise(
-        rows, walk_of_all, operand, largest, scaling.totals, finishing.totals if finishing else None
-    )
-    halves = chosen.halves
-    if chosen.name == "joined":
-        operand, halves = Operand.HALVES, [by_vectors(halves)]
-        job["operand"] = operand.value
+    # What lies beyond the last channel belongs to others: there, sums are stored and cut.
+    finishing = Finishing.of(job, scaling, half_even=emitter.half_even) if lanes == channels else None
+    finished = finishing.totals if finishing else None
+    each = Walk(offsets, np.arange(len(offsets))[:, None])
+    chosen = choose_depthwise(rows, each, operand, -value.fmt.low_code, scaling.totals, finished)
+    halves, job["operand"] = chosen.halves, chosen.operand.value
     if len(taps) % 2:
         halves, offsets = [np.pad(half, ((0, 0), (0, 1))) for half in halves], np.append(offsets, offsets[-1])
     job["offsets"], job["pairs"] = emitter.address(offsets), len(offsets) // 2
     job["weights"] = emitter.address(_in_pairs(halves[0]))
     job["low_weights"] = emitter.address(_in_pairs(halves[1])) if len(halves) == 2 else 0
-    if chosen.in_registers:
-        assert finishing
-        set_finishing(emitter, job, rows, finishing, operand, lanes)
-        return
-    set_start(emitter, job, rows, scaling.bias, scaling, operand, lanes, wide=chosen.wide)
-    set_epilogue(emitter, job, scaling, wide=chosen.wide)
+    set_integer_ends(emitter, job, rows, scaling, finishing, chosen, lanes)
 
 
 def _in_pairs(rows: Array) -> Array:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ristretto.execute.compiled.accumulator import NARROW_BITS, Totals, aligned, by_vectors, split_bias
+from ristretto.execute.compiled.accumulator import (
+    NARROW_BITS,
+    Accumulator,
+    Totals,
+    aligned,
+    by_vectors,
+    split_bias,
+)
 from ristretto.execute.compiled.graph import Multiply, Node, code_ends
 from ristretto.formats import FixedPoint
 from ristretto.kernels import epilogue, real_epilogue
@@ -57,6 +64,10 @@ class Scaling:
             return cls(0, bias, tuple(stages), epilogue.Doubles(-work.codes.fl - fmt.fl, node.trims[0].fl))
         lift = max(-fmt.fl, 0) if work.codes.weights.any() else 0
         return cls(lift, bias << raised if bias.any() else bias, tuple(stages), None)
+
+    def picked(self, outputs: slice) -> Scaling:
+        """Give that of some outputs."""
+        return replace(self, bias=self.bias[outputs])
 
     @property
     def totals(self) -> Totals:
@@ -108,27 +119,6 @@ class Finishing:
         thresholds = np.where((lost == 0) & (shift > 0), ((1 << shift) >> 1) + more, NO_TIES)
         return cls(Totals((scaling.bias >> lift) + more, shift, left=ending.left), thresholds, ending)
 
-    def picked(self, outputs: slice) -> Finishing:
-        """Give that of some outputs."""
-        totals = replace(self.totals, bias=self.totals.bias[outputs])
-        return replace(self, totals=totals, thresholds=self.thresholds[outputs])
-
-
-def set_finishing(emitter: Emitter, job: Any, rows: Array, finishing: Finishing, operand: Operand, lanes: int) -> None:
-    """Say what sums start from and how they become what is stored, in registers."""
-    ending, thresholds = finishing.ending, finishing.thresholds
-    start = finishing.totals.bias + ((1 << finishing.totals.shift) >> 1)
-    if operand.are_bytes:
-        start = start - OFFSET * rows.sum(axis=1, dtype=np.int64)
-    if operand.parts == 2:
-        start = by_vectors(split_bias(start))
-        ending = replace(ending, right=ending.right - SPLIT)
-        thresholds = np.where(thresholds == NO_TIES, NO_TIES, thresholds >> SPLIT)
-    # Modulo 2**32, as the sums are; the total fits.
-    job["first"] = emitter.address(padded(_in_words(start), lanes * operand.parts, np.uint32))
-    job["thresholds"] = emitter.address(padded(_in_words(thresholds), lanes, np.uint32))
-    job["packed"], job["in_registers"] = emitter.address(ending.pack()), 1
-
 
 def _in_words(numbers: Array) -> Array:
     return numbers.astype(np.uint64).astype(np.uint32)
@@ -158,23 +148,57 @@ def set_places(emitter: Emitter, job: Any, node: Node, work: Multiply, channel: 
         job["across"], job["source_pixel"], job["target_pixel"] = 1, image, job["target_image"]
 
 
-def set_start(
-    emitter: Emitter, job: Any, rows: Array, bias: Array, scaling: Scaling, operand: Operand, lanes: int, *, wide: bool
+def set_integer_ends(
+    emitter: Emitter,
+    job: Any,
+    rows: Array,
+    scaling: Scaling,
+    finishing: Finishing | None,
+    chosen: Accumulator,
+    lanes: int,
 ) -> None:
-    """Say what integer sums start from, and what is added to wide ones at the end.
+    """Say what integer sums start from and how they become what is stored; `lanes` are the outputs of a panel."""
+    if chosen.in_registers:
+        assert finishing
+        _finish_in_registers(emitter, job, rows, finishing, chosen.operand, lanes)
+    else:
+        _set_start(emitter, job, rows, scaling, chosen, lanes)
+        _set_epilogue(emitter, job, scaling, wide=chosen.wide)
+
+
+def _finish_in_registers(
+    emitter: Emitter, job: Any, rows: Array, finishing: Finishing, operand: Operand, lanes: int
+) -> None:
+    ending, thresholds = finishing.ending, finishing.thresholds
+    start = finishing.totals.bias + ((1 << finishing.totals.shift) >> 1)
+    if operand.are_bytes:
+        start = start - OFFSET * rows.sum(axis=1, dtype=np.int64)
+    if operand.parts == 2:
+        start = by_vectors(split_bias(start))
+        ending = replace(ending, right=ending.right - SPLIT)
+        thresholds = np.where(thresholds == NO_TIES, NO_TIES, thresholds >> SPLIT)
+    # Modulo 2**32, as the sums are; the total fits.
+    job["first"] = emitter.address(padded(_in_words(start), lanes * operand.parts, np.uint32))
+    job["thresholds"] = emitter.address(padded(_in_words(thresholds), lanes, np.uint32))
+    job["packed"], job["in_registers"] = emitter.address(ending.pack()), 1
+
+
+def _set_start(emitter: Emitter, job: Any, rows: Array, scaling: Scaling, chosen: Accumulator, lanes: int) -> None:
+    """Say what sums that are stored start from, and what is added to wide ones at the end.
 
     A stored byte is its code and the offset: what the offset adds up to is taken off again.
     """
-    if operand.are_bytes:
+    bias = scaling.bias
+    if chosen.operand.are_bytes:
         bias = bias - ((OFFSET * rows.sum(axis=1, dtype=np.int64)) << scaling.lift)
-    start = np.zeros(len(rows), np.int64) if wide else bias
+    start = np.zeros(len(rows), np.int64) if chosen.wide else bias
     job["bias"] = emitter.address(padded(bias, lanes, bias.dtype))
     # Modulo 2**32, as the sums are; the total fits.
     job["first"] = emitter.address(padded(_in_words(start), lanes, np.uint32))
 
 
-def set_epilogue(emitter: Emitter, job: Any, scaling: Scaling, *, wide: bool) -> None:
-    """Say how integer sums become what is stored."""
+def _set_epilogue(emitter: Emitter, job: Any, scaling: Scaling, *, wide: bool) -> None:
+    """Say how sums that are stored become codes."""
     second = scaling.stages[1] if len(scaling.stages) > 1 else None
     half_even, doubles = emitter.half_even, scaling.doubles
     packed = epilogue.pack_integer(scaling.stages[0], second, half_even=half_even, lift=scaling.lift, doubles=doubles)
@@ -190,10 +214,12 @@ def set_real_epilogue(emitter: Emitter, job: Any, node: Node) -> None:
     for trim in node.trims:
         ends = code_ends(trim, node.low, node.high) if trim is node.trims[-1] else (trim.low_code, trim.high_code)
         stages.append(RealStage(trim.fl, *ends))
-    clamp = (-np.inf, np.inf) if stages else (node.low, node.high)
-    job["packed"] = emitter.address(real_epilogue.pack(stages, *clamp))
-    trimming = real_epilogue.TRIMMED_HALF_EVEN if emitter.half_even else real_epilogue.TRIMMED
-    job["routine"] = trimming if stages else real_epilogue.CLAMPED
+    if stages:
+        packed = real_epilogue.pack_stages(stages)
+        job["routine"] = real_epilogue.TRIMMED_HALF_EVEN if emitter.half_even else real_epilogue.TRIMMED
+    else:
+        packed, job["routine"] = real_epilogue.pack_ends(node.low, node.high), real_epilogue.CLAMPED
+    job["packed"] = emitter.address(packed)
 
 
 def padded(numbers: Array, lanes: int, kind: Any) -> Array:

@@ -10,7 +10,6 @@ import numpy as np
 from ristretto.execute.compiled.accumulator import (
     Accumulator,
     Walk,
-    by_vectors,
     choose_accumulator,
     in_short_sums,
     pack,
@@ -20,11 +19,9 @@ from ristretto.execute.compiled.ends import (
     Finishing,
     Scaling,
     padded,
-    set_epilogue,
-    set_finishing,
+    set_integer_ends,
     set_places,
     set_real_epilogue,
-    set_start,
 )
 from ristretto.execute.compiled.graph import Multiply, Node, Value
 from ristretto.execute.compiled.storage import Buffer
@@ -59,7 +56,7 @@ def emit_multiply(emitter: Emitter, phase: int, node: Node, work: Multiply) -> N
         job["operand"], job["outputs"] = operand.value, outputs
         rows = work.rows[picked]
         if scaling:
-            _set_integer(emitter, job, rows, scaling, picked, terms, operand, value)
+            _set_integer(emitter, job, rows, scaling.picked(picked), terms, operand, value)
         else:
             _set_real(emitter, job, rows, work.bias, picked, terms, node)
 
@@ -95,57 +92,34 @@ def _vectors(outputs: int, width: int) -> int:
 
 
 def _set_integer(
-    emitter: Emitter,
-    job: Any,
-    rows: Array,
-    scaling: Scaling,
-    picked: slice,
-    terms: Walk,
-    operand: Operand,
-    value: Value,
+    emitter: Emitter, job: Any, rows: Array, scaling: Scaling, terms: Walk, operand: Operand, value: Value
 ) -> None:
     assert value.fmt
-    bias = scaling.bias[picked]
     finishing = Finishing.of(job, scaling, half_even=emitter.half_even)
-    finishing = finishing.picked(picked) if finishing else None
-    chosen = choose_accumulator(
-        rows,
-        terms,
-        operand,
-        -value.fmt.low_code,
-        replace(scaling.totals, bias=bias),
-        finishing.totals if finishing else None,
-    )
+    finished = finishing.totals if finishing else None
+    chosen = choose_accumulator(rows, terms, operand, -value.fmt.low_code, scaling.totals, finished)
     if operand is Operand.BYTES and TIER.short_dot8 and len(chosen.halves) == 1:
         operand, filled = in_short_sums(rows, chosen.walk, value.fmt.high_code)
-        chosen = replace(chosen, walk=filled)
-    if chosen.name == "joined":
-        operand, chosen = Operand.HALVES, replace(chosen, halves=[by_vectors(chosen.halves)])
-    job["operand"] = operand.value
-    vectors = 2 if job["across"] or operand.parts == 2 else _vectors(len(rows), int(job["width"]))
-    _set_walk(emitter, job, chosen, operand, vectors)
-    if chosen.in_registers:
-        assert finishing
-        set_finishing(emitter, job, rows, finishing, operand, int(job["lanes"]))
-        return
-    job["wide"] = chosen.wide
-    set_start(emitter, job, rows, bias, scaling, operand, vectors * TIER.lanes, wide=chosen.wide)
-    set_epilogue(emitter, job, scaling, wide=chosen.wide)
+        chosen = replace(chosen, walk=filled, operand=operand)
+    job["operand"], job["wide"] = chosen.operand.value, chosen.wide
+    vectors = 2 if job["across"] or chosen.operand.parts == 2 else _vectors(len(rows), int(job["width"]))
+    _set_walk(emitter, job, chosen, vectors)
+    set_integer_ends(emitter, job, rows, scaling, finishing, chosen, int(job["lanes"]))
 
 
 def _set_real(
     emitter: Emitter, job: Any, rows: Array, bias: Array | None, picked: slice, terms: Walk, node: Node
 ) -> None:
     vectors = 2 if job["across"] else _vectors(len(rows), int(job["width"]))
-    chosen = Accumulator(terms, [rows.astype(np.float32)], wide=False, runs_at_a_time=len(terms.offsets))
-    _set_walk(emitter, job, chosen, Operand.FLOATS, vectors)
+    chosen = Accumulator(terms, [rows.astype(np.float32)], False, len(terms.offsets), Operand.FLOATS)
+    _set_walk(emitter, job, chosen, vectors)
     start = bias[picked] if bias is not None else np.zeros(len(rows), np.float32)
     job["first"] = emitter.address(padded(start, vectors * TIER.lanes, np.float32))
     set_real_epilogue(emitter, job, node)
 
 
-def _set_walk(emitter: Emitter, job: Any, chosen: Accumulator, operand: Operand, vectors: int) -> None:
-    walk = chosen.walk
+def _set_walk(emitter: Emitter, job: Any, chosen: Accumulator, vectors: int) -> None:
+    walk, operand = chosen.walk, chosen.operand
     job["offsets"], job["runs"] = emitter.address(np.ascontiguousarray(walk.offsets, np.int64)), len(walk.offsets)
     job["words"], job["runs_at_a_time"] = walk.terms.shape[1] // operand.per_word, chosen.runs_at_a_time
     packed = [pack(half, walk, operand, vectors) for half in chosen.halves]
