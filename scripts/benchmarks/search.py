@@ -35,9 +35,7 @@ def seconds(name: str, folder: Path) -> float:
 ALONE = """
 import sys, time
 from ristretto import api
-from ristretto.kernels.ahead import calls
-for call in calls():
-    call()
+api.info(compile=True)
 model, weights = sys.argv[1:]
 start = time.perf_counter()
 api.quantize(model, weights, error_margin=1, iterations=100, preset="original", cached=False)

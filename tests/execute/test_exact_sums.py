@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -12,8 +13,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ristretto.execute import IntegerExecutor
-from ristretto.execute.compiled import ProgramStep, multiplication
-from ristretto.execute.compiled.accumulator import Walk, in_short_sums
+from ristretto.execute.compiled import ProgramStep, depthwise, multiplication
+from ristretto.execute.compiled.accumulator import Accumulator, Walk, in_short_sums
 from ristretto.execute.exact import EXACT_IN_FLOAT64
 from ristretto.formats import EXACT, HALF_EVEN, Arithmetic, FixedPoint, PowerOfTwo
 from ristretto.kernels.cpu import TIER
@@ -238,17 +239,26 @@ def test_threads_give_the_exact_numbers(job: Job, threads: int) -> None:
     job.check(threads)
 
 
-def noted(patch: pytest.MonkeyPatch) -> list[str]:
-    """Give the list that the kinds of accumulators are noted in from now on, as layers choose them."""
-    chosen, choose = [], multiplication.choose_accumulator
+def kind_of(accumulator: Accumulator) -> str:
+    """Name its kind."""
+    return accumulator.name
 
-    def noting(*arguments: object, **named: object) -> object:
-        accumulator = choose(*arguments, **named)
-        chosen.append(accumulator.name)
-        return accumulator
 
-    patch.setattr(multiplication, "choose_accumulator", noting)
-    return chosen
+def noted(patch: pytest.MonkeyPatch, tell: Callable[[Accumulator], str] = kind_of) -> list[str]:
+    """Give the list that what is told of accumulators is noted in from now on, as layers choose them."""
+    told = []
+
+    def noting(choose: Callable[..., Accumulator]) -> Callable[..., Accumulator]:
+        def chosen(*arguments: object) -> Accumulator:
+            accumulator = choose(*arguments)
+            told.append(tell(accumulator))
+            return accumulator
+
+        return chosen
+
+    for module, name in ((multiplication, "choose_accumulator"), (depthwise, "choose_depthwise")):
+        patch.setattr(module, name, noting(getattr(module, name)))
+    return told
 
 
 @pytest.fixture
@@ -287,6 +297,7 @@ LAYERS = {
         ((F16, FixedPoint(16, -18), F16), GREATEST, "split", "joined"),
         # Shifts that do not reach beyond the lower half.
         ((F16, F16, F16), LEAST, "split", "split"),
+        ((F16, F16, F16), GREATEST, "split", "split"),
         # The bias lies on a much finer grid, or the sums on a coarser one than it.
         ((FixedPoint(8, 25), FixedPoint(16, 3), F8), 127, "flushed", "flushed"),
         ((FixedPoint(8, -20), FixedPoint(8, -24), F8), -128, "flushed", "int32"),

@@ -9,31 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ristretto.execute.compiled import depthwise, multiplication
 from ristretto.execute.compiled.accumulator import Accumulator
 from ristretto.formats import HALF_EVEN, FixedPoint
 from ristretto.kernels.cpu import TIER
 from ristretto.layers import Convolution, InnerProduct, ReLU
-from tests.execute.test_exact_sums import F8, F16, GREATEST, LEAST, Job
+from tests.execute.test_exact_sums import F8, F16, GREATEST, LEAST, Job, noted
 
 MOST = 2**30
 
 
-def noted(patch: pytest.MonkeyPatch) -> list[str]:
-    """Give the list in which kinds of accumulators are noted from now on; "stored" where not in registers."""
-    kinds = []
-
-    def noting(choose: object) -> object:
-        def chosen(*arguments: object) -> Accumulator:
-            found = choose(*arguments)
-            kinds.append(found.name if found.in_registers else "stored")
-            return found
-
-        return chosen
-
-    patch.setattr(multiplication, "choose_accumulator", noting(multiplication.choose_accumulator))
-    patch.setattr(depthwise, "choose_depthwise", noting(depthwise.choose_depthwise))
-    return kinds
+def where_finished(accumulator: Accumulator) -> str:
+    """Name its kind; "stored" where sums do not become codes in registers."""
+    return accumulator.name if accumulator.in_registers else "stored"
 
 
 def kinds_of(*jobs: Job) -> list[str]:
@@ -41,7 +28,7 @@ def kinds_of(*jobs: Job) -> list[str]:
     found = []
     for job in jobs:
         with pytest.MonkeyPatch.context() as patch:
-            kinds = noted(patch)
+            kinds = noted(patch, where_finished)
             job.check()
             found.append(kinds[0])
     return found
