@@ -1,4 +1,7 @@
-"""Sums that become codes while they are in registers: rounding, saturation, ReLU and a longer word in a few steps.
+"""Sums that become what is stored while they are in registers.
+
+Those of integers become codes: rounding, saturation, ReLU and a longer word in a few steps. Those of real numbers are
+clamped.
 
 Half a step of the output is a part of what sums start from, and so is what a stored code has more than a code. Only
 ties are left to be told apart: a total below zero must not be rounded up from its half. It is one that, with all that
@@ -19,7 +22,7 @@ from ristretto.kernels.cpu import TIER, Shape, Tier
 from ristretto.kernels.epilogue import SPLIT, Stage
 from ristretto.kernels.tile import WORD, Operand, emit_sums, operands_of
 from ristretto.kernels.tile import number as tile_number
-from ristretto.kernels.vector import I8, I16, I32, I64, Emit, clamp, filled, load, splat, store, vector
+from ristretto.kernels.vector import F32, I8, I16, I32, I64, Emit, clamp, clamped, filled, load, splat, store, vector
 
 NO_TIES = -(1 << 31)
 """A threshold that no total lies below."""
@@ -119,12 +122,32 @@ def emit_finished_tile(
         out = b.add(out, distance)
 
 
+def emit_clamped_tile(
+    b: ir.IRBuilder, operands: Sequence[ir.Value], tier: Tier, operand: Operand, shape: Shape
+) -> None:
+    """Write a tile of sums in float32 that are clamped; its operands are those of `emit_finished_tile`.
+
+    The ends of the clamp stand in place of an ending. There are no thresholds.
+    """
+    *inputs, packed, _, out, distance = operands
+    sums = emit_sums(b, inputs, tier, operand, shape)
+    ends = [splat(b, load(b, b.add(packed, I64(WORD * place)), F32), tier.lanes) for place in range(2)]
+    for row in sums:
+        for column, total in enumerate(row):
+            store(b, clamped(b, total, *ends), b.add(out, I64(WORD * tier.lanes * column)))
+        out = b.add(out, distance)
+
+
 def finished_tiles(tier: Tier = TIER) -> Mapping[int, Emit]:
-    """Give a tier's tiles of integers that finish their sums themselves, by `tile.number`."""
+    """Give a tier's tiles that finish their sums themselves, by `tile.number`."""
     return {
-        tile_number(operand, index): partial(emit_finished_tile, tier=tier, operand=operand, shape=shape)
+        tile_number(operand, index): partial(
+            emit_clamped_tile if operand is Operand.FLOATS else emit_finished_tile,
+            tier=tier,
+            operand=operand,
+            shape=shape,
+        )
         for operand in (*operands_of(tier), Operand.HALVES)
-        if operand is not Operand.FLOATS
         for index, shape in enumerate(tier.tiles)
         if shape[1] % operand.parts == 0
     }

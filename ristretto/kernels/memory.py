@@ -38,6 +38,17 @@ def floats_at(context: Any, address: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+def integers_at(context: Any, address: Any) -> Any:
+    """Give the pointer to the int64 numbers at an address."""
+    pointer = types.CPointer(types.int64)
+
+    def generate(context: Any, b: ir.IRBuilder, _: Any, values: Sequence[ir.Value]) -> Any:
+        return b.inttoptr(values[0], context.get_value_type(pointer))
+
+    return pointer(types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
 def bits_of(context: Any, x: Any) -> Any:
     """Give the bits of a float32 or float64 as an integer."""
     wide = x == types.float64

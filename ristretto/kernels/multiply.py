@@ -10,8 +10,8 @@ from ristretto.kernels import epilogue, finished, real_epilogue, tile
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.epilogue import SPLIT, emit_clearing, emit_widening
 from ristretto.kernels.jit import inner
-from ristretto.kernels.memory import copy_rows
-from ristretto.kernels.tile import TILES_OF_AN_OPERAND, WORD
+from ristretto.kernels.memory import copy_rows, integers_at
+from ristretto.kernels.tile import TILES_OF_AN_OPERAND, WORD, Operand
 from ristretto.kernels.vector import family, routine
 
 multiply_tile = family("tile", tile.tiles())
@@ -19,6 +19,7 @@ multiply_and_finish = family("finished_tile", finished.finished_tiles())
 finish = family("epilogue", {**epilogue.routines(), **real_epilogue.routines()})
 widen, clear = routine("widen", emit_widening), routine("clear", emit_clearing)
 
+FLOATS = Operand.FLOATS.value
 HEIGHTS = tuple(height for height, _ in TIER.tiles)
 WIDTHS = tuple(vectors for _, vectors in TIER.tiles)
 LANES = TIER.lanes
@@ -40,6 +41,8 @@ MULTIPLY = np.dtype(
             *("across", "lines", "width", "lines_at_a_time"),
             # The walk of one sum: addresses and counts (see `tile`), and how many runs int32 holds.
             *("operand", "offsets", "runs", "words", "runs_at_a_time"),
+            # For each line of outputs the first run, how many runs, and where its first values stand (address).
+            "spans",
             # Packed weights: address, bytes of a panel, panels, vectors of sums and lanes of outputs in one. In the
             # second half of the sum, `low_weights`, if any, are the lower eight bits of the same weights.
             *("weights", "low_weights", "panel", "panels", "vectors", "lanes", "outputs"),
@@ -79,7 +82,7 @@ def multiply(job: Any, arena: int, image: int, images: int) -> None:
         job.target_line,
         job.target_pixel,
     )
-    offsets, runs, words, wide = job.offsets, job.runs, job.words, job.wide
+    words, wide, spans = job.words, job.wide, integers_at(job.spans)
     packed, finishing, size, vectors, lines = job.packed, job.routine, job.size, job.vectors, job.lines
     if job.across:
         width = images
@@ -92,16 +95,18 @@ def multiply(job: Any, arena: int, image: int, images: int) -> None:
     lanes, first_sums = job.lanes, vectors * LANES * WORD
     row = lanes * size
     whole_row, in_registers = arena + WHOLE_ROW, job.in_registers
-    sums, bias = arena + (WIDE_SUMS if wide else NARROW_SUMS), 0
+    sums, bias, real = arena + (WIDE_SUMS if wide else NARROW_SUMS), 0, job.operand == FLOATS
     for top in range(0, lines, job.lines_at_a_time):
         bottom = min(top + job.lines_at_a_time, lines)
         for panel in range(job.panels):
             outputs = min(lanes, job.outputs - panel * lanes)
-            first, weights = job.first + panel * first_sums, job.weights + panel * job.panel
+            all_first, all_weights = job.first + panel * first_sums, job.weights + panel * job.panel
             thresholds = job.thresholds + panel * lanes * WORD
             if wide:
                 bias = job.bias + panel * lanes * 8
             for line in range(top, bottom):
+                run, runs, first = spans[3 * line], spans[3 * line + 1], all_first + spans[3 * line + 2]
+                offsets, weights = job.offsets + 8 * run, all_weights + run * words * first_sums
                 for start in range(0, width, height):
                     pixel = min(start, width - height)
                     begin = source + line * source_line + pixel * source_pixel
@@ -115,7 +120,12 @@ def multiply(job: Any, arena: int, image: int, images: int) -> None:
                             to, step,
                         )  # fmt: skip
                     else:
-                        if wide:
+                        if real:
+                            multiply_and_finish(
+                                which, begin, source_pixel, offsets, runs, words, weights, first, packed, thresholds,
+                                sums, first_sums,
+                            )  # fmt: skip
+                        elif wide:
                             _wide_sums(job, which, height, panel, arena, begin, first)
                         else:
                             multiply_tile(which, begin, source_pixel, offsets, runs, words, weights, first, sums)

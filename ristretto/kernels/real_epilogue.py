@@ -26,15 +26,16 @@ class RealStage:
     high: int
 
 
-# Where the fields of a packed stage lie, in words of 32 bits.
+# Where the fields of a packed stage lie, in words of 32 bits, behind the ends of a clamp.
 SCALE, BACK, LOW, HIGH, ACTIVE = range(5)
-STAGE = 5
+STAGE, ENDS = 5, 2
 
 
 def pack_stages(stages: Sequence[RealStage]) -> NDArray[np.float32]:
-    """Give one trim or two as `emit_trimmed` reads them."""
-    packed = np.zeros(2 * STAGE, np.float32)
-    for start, stage in zip((0, STAGE), stages, strict=False):
+    """Give one trim or two as `emit_trimmed` reads them; before them, sums are clamped nowhere."""
+    packed = np.zeros(ENDS + 2 * STAGE, np.float32)
+    packed[:ENDS] = -np.inf, np.inf
+    for start, stage in zip((ENDS, ENDS + STAGE), stages, strict=False):
         packed[start + SCALE], packed[start + BACK] = np.ldexp(1.0, stage.fl), np.ldexp(1.0, -stage.fl)
         packed[start + LOW], packed[start + HIGH] = stage.low, stage.high
         packed[start + ACTIVE] = 1
@@ -51,7 +52,7 @@ def emit_trimmed(b: ir.IRBuilder, operands: Sequence[ir.Value], *, half_even: bo
     sums, packed, out, distance, rows, vectors, _ = operands
     lanes = TIER.lanes
     kind, size = vector(F32, lanes), I64(WORD * lanes)
-    fields = [load(b, b.add(packed, I64(WORD * place)), F32) for place in range(2 * STAGE)]
+    fields = [load(b, b.add(packed, I64(WORD * (ENDS + place))), F32) for place in range(2 * STAGE)]
 
     def trimmed(x: ir.Value, start: int) -> ir.Value:
         low, high, scale, back = (splat(b, fields[start + place], lanes) for place in (LOW, HIGH, SCALE, BACK))
@@ -74,7 +75,7 @@ def emit_clamped(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
     """Write the routine that only clamps sums; its operands are those of `epilogue.emit_integer`."""
     sums, packed, out, distance, rows, vectors, _ = operands
     lanes, size = TIER.lanes, I64(WORD * TIER.lanes)
-    low, high = (splat(b, load(b, b.add(packed, I64(WORD * place)), F32), lanes) for place in range(2))
+    low, high = (splat(b, load(b, b.add(packed, I64(WORD * place)), F32), lanes) for place in range(ENDS))
 
     def body(row: ir.Value, column: ir.Value) -> None:
         x = load(b, b.add(sums, b.mul(b.add(b.mul(row, vectors), column), size)), vector(F32, lanes))

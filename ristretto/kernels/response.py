@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
+import llvmlite.ir as ir
 import numpy as np
 from numba import carray
 
+from ristretto.kernels.cpu import TIER
 from ristretto.kernels.jit import inner
 from ristretto.kernels.memory import floats_at
 from ristretto.kernels.power import raise_row
 from ristretto.kernels.rows import TRIM, VIEW, ZERO, Row, load_line, pixels_at_a_time, store_line
+from ristretto.kernels.tile import WORD
+from ristretto.kernels.vector import F32, I64, each, load, routine, store, vector
 
 RESPONSE = np.dtype(
     [
@@ -30,18 +36,20 @@ RESPONSE = np.dtype(
 
 @inner
 def respond(job: Any, arena: int, row: Row, squares: Row, total: Row, image: int) -> None:
-    """Normalize one picture; a scratch row has room for a line with as much beside each pixel as the job reaches."""
+    """Normalize one picture; a scratch row has room for `size_of_scratch` numbers."""
     channels = job.channels
     # Sums of squares are on the grid of codes where a table is at hand, else in real units.
     unit = job.codes if job.table else np.float32(1)
     step = job.pixels if job.within else min(pixels_at_a_time(channels), job.pixels)
+    if job.within:
+        for i in range(-job.reach, job.reach):
+            _square_line(job, arena, row, squares, image, i, unit)
     for line in range(job.lines):
         for first in range(0, job.pixels, step):
             pixels = min(step, job.pixels - first)
-            for i in range(channels * pixels):
-                total[i] = ZERO
             if job.within:
-                _sum_within(job, arena, row, squares, total, image, line, unit)
+                _square_line(job, arena, row, squares, image, line + job.reach, unit)
+                _sum_within(job, squares, total, line)
             load_line(arena, job.source, image, line, row, channels, pixels, first)
             if not job.within:
                 _sum_across(job, row, squares, total, pixels, unit)
@@ -49,23 +57,75 @@ def respond(job: Any, arena: int, row: Row, squares: Row, total: Row, image: int
             store_line(arena, job.target, job.trim, image, line, row, channels, pixels, first)
 
 
+def size_of_scratch(shape: tuple[int, int, int], reach: int, *, within: bool) -> int:
+    """Give the numbers in a row of scratch for pictures of (channels, lines, pixels) and a neighbourhood's reach.
+
+    A line has zeros beside its pixels, or a pixel beside its channels, as far as the neighbourhood reaches. Within a
+    channel there are as many lines of squares as a neighbourhood has.
+    """
+    channels, _, pixels = shape
+    beside = 2 * reach
+    return (beside + 1) * (pixels + beside) * channels if within else channels + beside
+
+
 @inner
-def _sum_within(
-    job: Any, arena: int, row: Row, squares: Row, total: Row, image: int, line: int, unit: np.float32
-) -> None:
-    """Add up squares of the pixels around each pixel of a line: line by line, from left to right."""
-    channels, reach, count = job.channels, job.reach, job.channels * job.pixels
-    beside = reach * channels
+def _place(job: Any, line: int) -> int:
+    """Give where the squares of a line begin, the zeros beside them included; each takes the place of an older one."""
+    lines = 2 * job.reach + 1
+    place: int = (line + job.reach) % lines * (job.pixels + 2 * job.reach) * job.channels
+    return place
+
+
+@inner
+def _square_line(job: Any, arena: int, row: Row, squares: Row, image: int, line: int, unit: np.float32) -> None:
+    """Square the numbers of a line; beyond the picture all are zero."""
+    channels, count = job.channels, job.channels * job.pixels
+    beside, start = job.reach * channels, _place(job, line)
     # Places in a slice are never negative: where they could be, numba's code looks, number by number.
-    inside, after = squares[beside:], squares[beside + count :]
+    before, inside, after = squares[start:], squares[start + beside :], squares[start + beside + count :]
     for i in range(beside):
-        squares[i] = after[i] = ZERO
-    for i in range(max(line - reach, 0), min(line + reach + 1, job.lines)):
-        load_line(arena, job.source, image, i, row, channels, job.pixels)
+        before[i] = after[i] = ZERO
+    if 0 <= line < job.lines:
+        load_line(arena, job.source, image, line, row, channels, job.pixels)
         for x in range(count):
             number = row[x] * unit
             inside[x] = number * number
-        _add_shifted(total, squares, channels, 2 * reach + 1, count)
+    else:
+        for x in range(count):
+            inside[x] = ZERO
+
+
+def _emit_nine(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
+    """Write the routine that adds up three by three: the sums' address, those of three lines, the step, the count."""
+    sums, *lines, step, count = operands
+    starts = [b.add(line, b.mul(step, I64(k))) for line in lines for k in range(3)]
+
+    def body(first: ir.Value, lanes: int) -> None:
+        at, kind = b.mul(first, I64(WORD)), vector(F32, lanes)
+        store(b, reduce(b.fadd, [load(b, b.add(start, at), kind) for start in starts]), b.add(sums, at))
+
+    each(b, count, body, TIER.lanes)
+
+
+add_nine = routine("nine", _emit_nine)
+
+
+@inner
+def _sum_within(job: Any, squares: Row, total: Row, line: int) -> None:
+    """Add up squares of the pixels around each pixel of a line: line by line, from left to right."""
+    channels, reach, count = job.channels, job.reach, job.channels * job.pixels
+    if reach == 1:
+        # What nets in use have, in one go.
+        start, step = squares.ctypes.data, WORD * channels
+        above, here, below = _place(job, line - 1), _place(job, line), _place(job, line + 1)
+        add_nine(
+            total.ctypes.data, start + WORD * above, start + WORD * here, start + WORD * below, step, count
+        )  # fmt: skip
+        return
+    for i in range(count):
+        total[i] = ZERO
+    for i in range(line - reach, line + reach + 1):
+        _add_shifted(total, squares[_place(job, i) :], channels, 2 * reach + 1, count)
 
 
 @inner
@@ -79,6 +139,7 @@ def _sum_across(job: Any, row: Row, squares: Row, total: Row, pixels: int, unit:
         numbers = row[pixel * channels : (pixel + 1) * channels]
         sums = total[pixel * channels : (pixel + 1) * channels]
         for c in range(channels):
+            sums[c] = ZERO
             number = numbers[c] * unit
             inside[c] = number * number
         _add_shifted(sums, squares, 1, 2 * reach + 1, channels)

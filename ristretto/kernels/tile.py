@@ -221,9 +221,10 @@ def number(operand: Operand, index: int) -> int:
 
 
 def tiles(tier: Tier = TIER) -> Mapping[int, Emit]:
-    """Give a tier's tiles, by `number`."""
+    """Give a tier's tiles of integers, by `number`; those of real numbers all finish their sums (see `finished`)."""
     return {
         number(operand, index): partial(emit_tile, tier=tier, operand=operand, shape=shape)
         for operand in operands_of(tier)
+        if operand is not Operand.FLOATS
         for index, shape in enumerate(tier.tiles)
     }

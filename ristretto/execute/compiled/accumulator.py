@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,10 +32,13 @@ class Walk:
         Where each run starts, bytes from the pixel's first input.
     terms : integer array (runs, words * per word)
         Which of a row's weights each number meets; -1 for none.
+    lines : int
+        Of the window, of which each has as many runs; 1 where a run has more than one line.
     """
 
     offsets: Array
     terms: Array
+    lines: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +207,7 @@ def in_short_sums(rows: Array, walk: Walk, largest_input: int) -> tuple[Operand,
         short = -walk.terms.shape[1] % group
         if short * MOST_FILLING > walk.terms.shape[1]:
             continue
-        filled = Walk(walk.offsets, np.pad(walk.terms, ((0, 0), (0, short)), constant_values=-1))
+        filled = replace(walk, terms=np.pad(walk.terms, ((0, 0), (0, short)), constant_values=-1))
         # Of each word, the first two products make one sum and the others another.
         groups = laid_out(rows, filled).reshape(-1, operand.words, 2, 2)
         sums = (sign(groups, 0).sum(axis=(1, 3), dtype=np.int32) for sign in (np.maximum, np.minimum))

@@ -69,7 +69,8 @@ def emit_depthwise(
     job["offsets"], job["pairs"] = emitter.address(offsets), len(offsets) // 2
     job["weights"] = emitter.address(_in_pairs(halves[0]))
     job["low_weights"] = emitter.address(_in_pairs(halves[1])) if len(halves) == 2 else 0
-    set_integer_ends(emitter, job, rows, scaling, finishing, chosen, lanes)
+    met = rows.sum(axis=1, dtype=np.int64)[None]
+    set_integer_ends(emitter, job, met, scaling, finishing, chosen, lanes)
 
 
 def _in_pairs(rows: Array) -> Array:

@@ -151,50 +151,62 @@ def set_places(emitter: Emitter, job: Any, node: Node, work: Multiply, channel: 
 def set_integer_ends(
     emitter: Emitter,
     job: Any,
-    rows: Array,
+    met: Array,
     scaling: Scaling,
     finishing: Finishing | None,
     chosen: Accumulator,
     lanes: int,
 ) -> None:
-    """Say what integer sums start from and how they become what is stored; `lanes` are the outputs of a panel."""
+    """Say what integer sums start from and how they become what is stored.
+
+    `met` is the sum of the weights that an output's sum multiplies, (kinds of sums, outputs): the first values of bytes
+    are as many rows. `lanes` are the outputs of a panel.
+    """
     if chosen.in_registers:
         assert finishing
-        _finish_in_registers(emitter, job, rows, finishing, chosen.operand, lanes)
+        _finish_in_registers(emitter, job, met, finishing, chosen.operand, lanes)
     else:
-        _set_start(emitter, job, rows, scaling, chosen, lanes)
+        _set_start(emitter, job, met, scaling, chosen, lanes)
         _set_epilogue(emitter, job, scaling, wide=chosen.wide)
 
 
 def _finish_in_registers(
-    emitter: Emitter, job: Any, rows: Array, finishing: Finishing, operand: Operand, lanes: int
+    emitter: Emitter, job: Any, met: Array, finishing: Finishing, operand: Operand, lanes: int
 ) -> None:
     ending, thresholds = finishing.ending, finishing.thresholds
     start = finishing.totals.bias + ((1 << finishing.totals.shift) >> 1)
-    if operand.are_bytes:
-        start = start - OFFSET * rows.sum(axis=1, dtype=np.int64)
     if operand.parts == 2:
         start = by_vectors(split_bias(start))
         ending = replace(ending, right=ending.right - SPLIT)
         thresholds = np.where(thresholds == NO_TIES, NO_TIES, thresholds >> SPLIT)
-    # Modulo 2**32, as the sums are; the total fits.
-    job["first"] = emitter.address(padded(_in_words(start), lanes * operand.parts, np.uint32))
+    job["first"] = emitter.address(_first_values(start, met, operand, lanes * operand.parts))
     job["thresholds"] = emitter.address(padded(_in_words(thresholds), lanes, np.uint32))
     job["packed"], job["in_registers"] = emitter.address(ending.pack()), 1
 
 
-def _set_start(emitter: Emitter, job: Any, rows: Array, scaling: Scaling, chosen: Accumulator, lanes: int) -> None:
-    """Say what sums that are stored start from, and what is added to wide ones at the end.
+def _first_values(start: Array, met: Array, operand: Operand, lanes: int) -> Array:
+    """Give what sums in 32 bits start from, one row behind the other.
 
-    A stored byte is its code and the offset: what the offset adds up to is taken off again.
+    A stored byte is its code and the offset: what the offset adds up to is taken off beforehand.
     """
-    bias = scaling.bias
-    if chosen.operand.are_bytes:
-        bias = bias - ((OFFSET * rows.sum(axis=1, dtype=np.int64)) << scaling.lift)
-    start = np.zeros(len(rows), np.int64) if chosen.wide else bias
-    job["bias"] = emitter.address(padded(bias, lanes, bias.dtype))
+    starts = start - OFFSET * met if operand.are_bytes else start[None]
     # Modulo 2**32, as the sums are; the total fits.
-    job["first"] = emitter.address(padded(_in_words(start), lanes, np.uint32))
+    rows = [padded(_in_words(row), lanes, np.uint32) for row in starts]
+    result = aligned((len(rows), len(rows[0])), np.dtype(np.uint32))
+    result[...] = rows
+    return result
+
+
+def _set_start(emitter: Emitter, job: Any, met: Array, scaling: Scaling, chosen: Accumulator, lanes: int) -> None:
+    """Say what sums that are stored start from, and what is added to wide ones at the end."""
+    bias = scaling.bias
+    if chosen.wide:
+        job["first"] = emitter.address(padded(np.zeros(len(bias)), lanes, np.uint32))
+        # These are of one kind.
+        bias = bias - ((OFFSET * met[0]) << scaling.lift) if chosen.operand.are_bytes else bias
+    else:
+        job["first"] = emitter.address(_first_values(bias, met, chosen.operand, lanes))
+    job["bias"] = emitter.address(padded(bias, lanes, bias.dtype))
 
 
 def _set_epilogue(emitter: Emitter, job: Any, scaling: Scaling, *, wide: bool) -> None:

@@ -24,11 +24,12 @@ from ristretto.execute.compiled.ends import (
     set_real_epilogue,
 )
 from ristretto.execute.compiled.graph import Multiply, Node, Value
+from ristretto.execute.compiled.spans import Spans
 from ristretto.execute.compiled.storage import Buffer
 from ristretto.kernels import program
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.rows import BYTES
-from ristretto.kernels.tile import Operand
+from ristretto.kernels.tile import WORD, Operand
 from ristretto.net import Geometry
 from ristretto.net.op import Array
 
@@ -56,9 +57,9 @@ def emit_multiply(emitter: Emitter, phase: int, node: Node, work: Multiply) -> N
         job["operand"], job["outputs"] = operand.value, outputs
         rows = work.rows[picked]
         if scaling:
-            _set_integer(emitter, job, rows, scaling.picked(picked), terms, operand, value)
+            _set_integer(emitter, job, rows, walk, scaling.picked(picked), terms, operand, value)
         else:
-            _set_real(emitter, job, rows, work.bias, picked, terms, node)
+            _set_real(emitter, job, rows, walk, work.bias, picked, terms, node)
 
 
 def _walk_of(walk: Geometry, buffer: Buffer, operand: Operand, channels: int) -> Walk:
@@ -70,12 +71,12 @@ def _walk_of(walk: Geometry, buffer: Buffer, operand: Operand, channels: int) ->
         runs = order.reshape(kh, kw * channels)
         offsets = np.arange(kh) * dh * line
         if kh > 1 and dh == 1 and kw * pixel == line:
-            runs, offsets = runs.reshape(1, -1), offsets[:1]
+            runs, offsets, kh = runs.reshape(1, -1), offsets[:1], 1
     else:
         runs = order.reshape(kh * kw, channels)
         offsets = (np.arange(kh)[:, None] * dh * line + np.arange(kw)[None] * dw * pixel).reshape(-1)
     short = -runs.shape[1] % operand.per_word
-    return Walk(offsets.astype(np.int64), np.pad(runs, ((0, 0), (0, short)), constant_values=-1))
+    return Walk(offsets.astype(np.int64), np.pad(runs, ((0, 0), (0, short)), constant_values=-1), kh)
 
 
 def _vectors(outputs: int, width: int) -> int:
@@ -92,7 +93,14 @@ def _vectors(outputs: int, width: int) -> int:
 
 
 def _set_integer(
-    emitter: Emitter, job: Any, rows: Array, scaling: Scaling, terms: Walk, operand: Operand, value: Value
+    emitter: Emitter,
+    job: Any,
+    rows: Array,
+    geometry: Geometry,
+    scaling: Scaling,
+    terms: Walk,
+    operand: Operand,
+    value: Value,
 ) -> None:
     assert value.fmt
     finishing = Finishing.of(job, scaling, half_even=emitter.half_even)
@@ -103,22 +111,34 @@ def _set_integer(
         chosen = replace(chosen, walk=filled, operand=operand)
     job["operand"], job["wide"] = chosen.operand.value, chosen.wide
     vectors = 2 if job["across"] or chosen.operand.parts == 2 else _vectors(len(rows), int(job["width"]))
-    _set_walk(emitter, job, chosen, vectors)
-    set_integer_ends(emitter, job, rows, scaling, finishing, chosen, int(job["lanes"]))
+    spans = Spans.of(geometry, chosen)
+    _set_walk(emitter, job, chosen, spans, vectors)
+    met = spans.weights_met(rows, chosen.walk)
+    set_integer_ends(emitter, job, met, scaling, finishing, chosen, int(job["lanes"]))
 
 
 def _set_real(
-    emitter: Emitter, job: Any, rows: Array, bias: Array | None, picked: slice, terms: Walk, node: Node
+    emitter: Emitter,
+    job: Any,
+    rows: Array,
+    geometry: Geometry,
+    bias: Array | None,
+    picked: slice,
+    terms: Walk,
+    node: Node,
 ) -> None:
     vectors = 2 if job["across"] else _vectors(len(rows), int(job["width"]))
     chosen = Accumulator(terms, [rows.astype(np.float32)], False, len(terms.offsets), Operand.FLOATS)
-    _set_walk(emitter, job, chosen, vectors)
+    spans = Spans.of(geometry, chosen)
+    _set_walk(emitter, job, chosen, spans, vectors)
     start = bias[picked] if bias is not None else np.zeros(len(rows), np.float32)
     job["first"] = emitter.address(padded(start, vectors * TIER.lanes, np.float32))
     set_real_epilogue(emitter, job, node)
+    # They are clamped there; trims take more steps than a tile has room for.
+    job["in_registers"] = not node.trims
 
 
-def _set_walk(emitter: Emitter, job: Any, chosen: Accumulator, vectors: int) -> None:
+def _set_walk(emitter: Emitter, job: Any, chosen: Accumulator, spans: Spans, vectors: int) -> None:
     walk, operand = chosen.walk, chosen.operand
     job["offsets"], job["runs"] = emitter.address(np.ascontiguousarray(walk.offsets, np.int64)), len(walk.offsets)
     job["words"], job["runs_at_a_time"] = walk.terms.shape[1] // operand.per_word, chosen.runs_at_a_time
@@ -127,3 +147,6 @@ def _set_walk(emitter: Emitter, job: Any, chosen: Accumulator, vectors: int) -> 
     job["low_weights"] = emitter.address(packed[1]) if len(packed) > 1 else 0
     job["panel"], job["panels"], job["vectors"] = packed[0].strides[0], len(packed[0]), vectors
     job["lanes"] = vectors // operand.parts * TIER.lanes
+    # First values of bytes are of as many kinds as sums are.
+    size = len(packed[0]) * vectors * TIER.lanes * WORD if operand.are_bytes else 0
+    job["spans"] = emitter.address(spans.table(size))

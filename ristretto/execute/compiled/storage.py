@@ -10,6 +10,7 @@ from ristretto.execute.compiled.signs import never_negative
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.multiply import SCRATCH
 from ristretto.kernels.program import ROWS
+from ristretto.kernels.response import size_of_scratch
 from ristretto.kernels.rows import BYTES, REALS, SHORTS, SIZES
 from ristretto.net.form import Pointwise, Response, Stack
 
@@ -105,14 +106,12 @@ class Layout:
 
     @property
     def row(self) -> int:
-        """Numbers in the longest row of scratch that a job needs, those of the response's reach included."""
+        """Numbers in the longest row of scratch that a job needs."""
         rows = [value.shape[0] * value.shape[2] for value in self.places]
         for node in (node for phase in self.phases for node in phase):
             if isinstance(node.work, Response):
-                # It needs room beside the channels of a pixel, or beside the pixels of a line.
-                channels, _, width = node.inputs[0].shape
-                reach = node.work.reach(node.inputs[0].shape)
-                rows.append((width + 2 * reach) * channels if node.work.within else channels + 2 * reach)
+                shape = node.inputs[0].shape
+                rows.append(size_of_scratch(shape, node.work.reach(shape), within=node.work.within))
         return -(-(max(rows, default=0) + ALIGNMENT) // ALIGNMENT) * ALIGNMENT
 
     def size(self, pictures: int) -> int:
