@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ristretto.calibrate.behind import layers_behind
 from ristretto.calibrate.distribution import Distribution, Range
 from ristretto.calibrate.stats import CalibrationStats, LayerStats
 from ristretto.net import Net
@@ -67,5 +68,6 @@ def from_arrays(arrays: Mapping[str, Array], net: Net, source: str) -> Calibrati
             ranked=bool(ranked),
             sample_in=arrays[f"sample_in {index}"],
             sample_out=arrays[f"sample_out {index}"],
+            behind=layers_behind(net, layer, arrays[f"sample_out {index}"].shape),
         )
     return CalibrationStats(layers, int(arrays["batches"]), source)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ristretto.calibrate.behind import layers_behind
 from ristretto.calibrate.distribution import Accumulator, Distribution, Range
 from ristretto.calibrate.sample import Sampler
 from ristretto.errors import DataError, ModelError
@@ -36,6 +37,8 @@ class LayerStats:
         Whether the output holds the scores by which an accuracy ranks the classes.
     sample_in, sample_out : float32 arrays (n, ...)
         Some pictures' input and output, real units.
+    behind : tuple of Layer
+        What the output goes through before others read it: see `layers_behind`.
     """
 
     layer: Layer
@@ -47,6 +50,7 @@ class LayerStats:
     ranked: bool
     sample_in: Array
     sample_out: Array
+    behind: tuple[Layer, ...] = ()
 
     @property
     def weights(self) -> Range:
@@ -146,6 +150,7 @@ def calibrate(
                 ranked=any(reader.op.higher_is_better for reader in net.consumers(layer)),
                 sample_in=samples[layer.name][0],
                 sample_out=samples[layer.name][1],
+                behind=layers_behind(net, layer, samples[layer.name][1].shape),
             )
             for layer in layers
         },

@@ -19,7 +19,7 @@ class AccuratePreset(Preset):
     """Formats that make the least squared error, in nets whose ranges are measured as they are in use.
 
     - An activation's format minimizes the squared error over the histogram of its values; where only ReLUs read an
-      output, over what they let through.
+      output, over what they let through; where pooling by a mean or LRN follows, that of what comes out of it.
     - That of the weights minimizes the squared error of the layer's output, bias included.
     - Where an output ranks classes, both first keep as many pictures' first classes alone at the top as they can.
     - What was condensed apart is scored together; while the margin is missed, the ladder whose next wider rung helps

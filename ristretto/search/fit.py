@@ -10,14 +10,17 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ristretto.calibrate import Distribution, LayerStats
+from ristretto.calibrate.behind import run_behind
 from ristretto.formats import FixedPoint, Format
 from ristretto.formats.fixed_point import MAX_FRACTION
 from ristretto.net.op import Array
+from ristretto.net.quant import LAYER_OUT, PARAMS
 
 CLIPPED_BITS = 4
 """How many integer bits below full coverage are considered; beyond, saturation always costs more than it gains."""
 
-_CHOSEN: WeakKeyDictionary[LayerStats, dict[int, FixedPoint]] = WeakKeyDictionary()
+_CHOSEN: WeakKeyDictionary[LayerStats, dict[tuple[str, int], FixedPoint]] = WeakKeyDictionary()
+"""What was chosen, by place and width: a search asks for the same in many trials."""
 
 F = TypeVar("F", bound=Format)
 
@@ -89,7 +92,19 @@ def params_cost(stats: LayerStats, fmt: Format) -> tuple[int, float]:
 def output_cost(stats: LayerStats, fmt: Format) -> tuple[int, float]:
     """Give what trimming a layer's output costs: places lost in a ranking, if it is one, then the squared error."""
     lost = places_lost(stats.sample_out, fmt.trim(stats.sample_out)) if stats.ranked else 0
-    return lost, stats.layer_out.squared_error(fmt, rectified=stats.rectified)
+    return lost, output_error(stats, fmt)
+
+
+def output_error(stats: LayerStats, fmt: Format) -> float:
+    """Give the mean squared error that trimming a layer's output makes, squared real units.
+
+    Where a ReLU follows, only what passes counts. Where pooling by a mean or LRN follows, it is the error behind that,
+    on the pictures that calibration kept: a mean evens errors out, and LRN makes the largest numbers small again.
+    """
+    if not stats.behind:
+        return stats.layer_out.squared_error(fmt, rectified=stats.rectified)
+    before, after = (run_behind(stats.behind, x) for x in (stats.sample_out, fmt.trim(stats.sample_out)))
+    return float(np.square(after - before, dtype=np.float64).mean())
 
 
 def places_lost(before: Array, after: Array) -> int:
@@ -138,18 +153,20 @@ def fixed_point_for_input(stats: LayerStats, bw: int) -> FixedPoint:
 
 def fixed_point_for_output(stats: LayerStats, bw: int) -> FixedPoint:
     """Give the format of a layer's output, of this width, that costs least."""
-    formats = candidates(bw, reach(stats.layer_out, rectified=stats.rectified))
-    return least(formats, lambda fmt: output_cost(stats, fmt))
+    known = _CHOSEN.setdefault(stats, {})
+    if (LAYER_OUT, bw) not in known:
+        formats = candidates(bw, reach(stats.layer_out, rectified=stats.rectified))
+        known[LAYER_OUT, bw] = least(formats, lambda fmt: output_cost(stats, fmt))
+    return known[LAYER_OUT, bw]
 
 
 def fixed_point_for_params(stats: LayerStats, bw: int) -> FixedPoint:
     """Give the format of a layer's weights and bias, of this width, that does least to its output.
 
-    A bias may be far larger than all weights: with few bits it is better clipped than the weights lost. A search asks
-    for the same layer and width in many trials, so the answer is kept.
+    A bias may be far larger than all weights: with few bits it is better clipped than the weights lost.
     """
     known = _CHOSEN.setdefault(stats, {})
-    if bw not in known:
+    if (PARAMS, bw) not in known:
         formats = candidates(bw, stats.params.magnitude, stats.weights.magnitude)
-        known[bw] = least(formats, lambda fmt: params_cost(stats, fmt))
-    return known[bw]
+        known[PARAMS, bw] = least(formats, lambda fmt: params_cost(stats, fmt))
+    return known[PARAMS, bw]

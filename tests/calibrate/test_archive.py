@@ -59,7 +59,7 @@ def test_all_of_it_comes_back(net: Net, stats: CalibrationStats) -> None:
                 assert one == other or one is other
                 assert type(one) is type(other)
             compared += 1
-    assert compared == 3 * 9
+    assert compared == 3 * 10
     assert {layer.rectified for layer in found.layers.values()} == {True, False}
     assert {layer.ranked for layer in found.layers.values()} == {True, False}
 
