@@ -11,7 +11,7 @@ import llvmlite.binding as llvm
 import pytest
 from llvmlite import ir
 
-from ristretto.kernels import tile
+from ristretto.kernels import finished, tile
 from ristretto.kernels.cpu import TIERS, Shape
 from ristretto.kernels.tile import Operand, emit_tile, operands_of
 from ristretto.kernels.vector import I64
@@ -130,11 +130,18 @@ def test_sums_stay_in_registers(tier: str, operand: Operand) -> None:
 
 def test_every_tile_has_a_number_of_its_own() -> None:
     for tier in TIERS:
-        numbers = tile.tiles(tier)
-        assert len(numbers) == len(tier.tiles) * (3 if tier.dot8 else 5 if tier.short_dot8 else 2)
+        numbers, finishing = tile.tiles(tier), finished.finished_tiles(tier)
+        of_integers = 2 if tier.dot8 else 4 if tier.short_dot8 else 1
+        assert len(numbers) == len(tier.tiles) * of_integers
         for operand in Operand:
-            found = [tile.number(operand, index) in numbers for index in range(len(tier.tiles))]
-            assert set(found) == {operand in operands_of(tier)}
+            known = [
+                [tile.number(operand, index) in family for index in range(len(tier.tiles))]
+                for family in (numbers, finishing)
+            ]
+            # Sums of real numbers are never stored as they are, and halves never apart.
+            assert set(known[0]) == {operand in operands_of(tier) and operand is not Operand.FLOATS}
+            wanted = operand in (*operands_of(tier), Operand.HALVES)
+            assert known[1] == [wanted and vectors % operand.parts == 0 for _, vectors in tier.tiles]
 
 
 @pytest.mark.parametrize("tier", NAMED)
