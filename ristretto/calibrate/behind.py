@@ -1,4 +1,4 @@
-"""What becomes of a layer's output before another layer that is quantized, a join or a score reads it."""
+"""What becomes of a layer's output in the layers that it goes through alone, up to pooling by a mean or LRN."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ MULTIPLY = np.dtype(
             # The walk of one sum: addresses and counts (see `tile`), and how many runs int32 holds.
             *("operand", "offsets", "runs", "words", "runs_at_a_time"),
             # For each line of outputs the first run, how many runs, and where its first values stand (address).
-            "spans",
+            "lines_met",
             # Packed weights: address, bytes of a panel, panels, vectors of sums and lanes of outputs in one. In the
             # second half of the sum, `low_weights`, if any, are the lower eight bits of the same weights.
             *("weights", "low_weights", "panel", "panels", "vectors", "lanes", "outputs"),
@@ -82,7 +82,7 @@ def multiply(job: Any, arena: int, image: int, images: int) -> None:
         job.target_line,
         job.target_pixel,
     )
-    words, wide, spans = job.words, job.wide, integers_at(job.spans)
+    words, wide, met = job.words, job.wide, integers_at(job.lines_met)
     packed, finishing, size, vectors, lines = job.packed, job.routine, job.size, job.vectors, job.lines
     if job.across:
         width = images
@@ -105,7 +105,7 @@ def multiply(job: Any, arena: int, image: int, images: int) -> None:
             if wide:
                 bias = job.bias + panel * lanes * 8
             for line in range(top, bottom):
-                run, runs, first = spans[3 * line], spans[3 * line + 1], all_first + spans[3 * line + 2]
+                run, runs, first = met[3 * line], met[3 * line + 1], all_first + met[3 * line + 2]
                 offsets, weights = job.offsets + 8 * run, all_weights + run * words * first_sums
                 for start in range(0, width, height):
                     pixel = min(start, width - height)
@@ -114,21 +114,18 @@ def multiply(job: Any, arena: int, image: int, images: int) -> None:
                     # What lies beyond the last output belongs to others: such a row is made apart and cut.
                     apart = outputs < lanes
                     to, step = (whole_row, row) if apart else (end, target_pixel)
-                    if in_registers:
+                    if in_registers or real:
+                        # Sums of real numbers that are trimmed have no ends there: they are only stored.
+                        place, distance = (to, step) if in_registers else (sums, first_sums)
                         multiply_and_finish(
                             which, begin, source_pixel, offsets, runs, words, weights, first, packed, thresholds,
-                            to, step,
+                            place, distance,
                         )  # fmt: skip
+                    elif wide:
+                        _wide_sums(job, which, height, panel, arena, begin, first)
                     else:
-                        if real:
-                            multiply_and_finish(
-                                which, begin, source_pixel, offsets, runs, words, weights, first, packed, thresholds,
-                                sums, first_sums,
-                            )  # fmt: skip
-                        elif wide:
-                            _wide_sums(job, which, height, panel, arena, begin, first)
-                        else:
-                            multiply_tile(which, begin, source_pixel, offsets, runs, words, weights, first, sums)
+                        multiply_tile(which, begin, source_pixel, offsets, runs, words, weights, first, sums)
+                    if not in_registers:
                         finish(finishing, sums, packed, to, step, height, vectors, bias)
                     if apart:
                         copy_rows(whole_row, row, end, target_pixel, height, outputs * size)

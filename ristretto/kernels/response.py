@@ -42,13 +42,15 @@ def respond(job: Any, arena: int, row: Row, squares: Row, total: Row, image: int
     unit = job.codes if job.table else np.float32(1)
     step = job.pixels if job.within else min(pixels_at_a_time(channels), job.pixels)
     if job.within:
-        for i in range(-job.reach, job.reach):
+        _clear_sides(job, squares)
+        for i in range(min(job.reach, job.lines)):
             _square_line(job, arena, row, squares, image, i, unit)
     for line in range(job.lines):
         for first in range(0, job.pixels, step):
             pixels = min(step, job.pixels - first)
             if job.within:
-                _square_line(job, arena, row, squares, image, line + job.reach, unit)
+                if line + job.reach < job.lines:
+                    _square_line(job, arena, row, squares, image, line + job.reach, unit)
                 _sum_within(job, squares, total, line)
             load_line(arena, job.source, image, line, row, channels, pixels, first)
             if not job.within:
@@ -61,38 +63,47 @@ def size_of_scratch(shape: tuple[int, int, int], reach: int, *, within: bool) ->
     """Give the numbers in a row of scratch for pictures of (channels, lines, pixels) and a neighbourhood's reach.
 
     A line has zeros beside its pixels, or a pixel beside its channels, as far as the neighbourhood reaches. Within a
-    channel there are as many lines of squares as a neighbourhood has.
+    channel there are as many lines of squares as a neighbourhood has, or the picture.
     """
-    channels, _, pixels = shape
+    channels, lines, pixels = shape
     beside = 2 * reach
-    return (beside + 1) * (pixels + beside) * channels if within else channels + beside
+    return min(beside + 1, lines) * (pixels + beside) * channels if within else channels + beside
+
+
+@inner
+def _kept(job: Any) -> int:
+    """Give how many lines of squares there are at a time."""
+    lines: int = min(2 * job.reach + 1, job.lines)
+    return lines
 
 
 @inner
 def _place(job: Any, line: int) -> int:
     """Give where the squares of a line begin, the zeros beside them included; each takes the place of an older one."""
-    lines = 2 * job.reach + 1
-    place: int = (line + job.reach) % lines * (job.pixels + 2 * job.reach) * job.channels
+    place: int = line % _kept(job) * (job.pixels + 2 * job.reach) * job.channels
     return place
 
 
 @inner
+def _clear_sides(job: Any, squares: Row) -> None:
+    """Put zeros beside all lines of squares."""
+    beside, count = job.reach * job.channels, job.channels * job.pixels
+    for line in range(_kept(job)):
+        before = squares[_place(job, line) :]
+        after = before[beside + count :]
+        for i in range(beside):
+            before[i] = after[i] = ZERO
+
+
+@inner
 def _square_line(job: Any, arena: int, row: Row, squares: Row, image: int, line: int, unit: np.float32) -> None:
-    """Square the numbers of a line; beyond the picture all are zero."""
-    channels, count = job.channels, job.channels * job.pixels
-    beside, start = job.reach * channels, _place(job, line)
+    """Square the numbers of a line."""
     # Places in a slice are never negative: where they could be, numba's code looks, number by number.
-    before, inside, after = squares[start:], squares[start + beside :], squares[start + beside + count :]
-    for i in range(beside):
-        before[i] = after[i] = ZERO
-    if 0 <= line < job.lines:
-        load_line(arena, job.source, image, line, row, channels, job.pixels)
-        for x in range(count):
-            number = row[x] * unit
-            inside[x] = number * number
-    else:
-        for x in range(count):
-            inside[x] = ZERO
+    inside = squares[_place(job, line) + job.reach * job.channels :]
+    load_line(arena, job.source, image, line, row, job.channels, job.pixels)
+    for x in range(job.channels * job.pixels):
+        number = row[x] * unit
+        inside[x] = number * number
 
 
 def _emit_nine(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
@@ -114,8 +125,8 @@ add_nine = routine("nine", _emit_nine)
 def _sum_within(job: Any, squares: Row, total: Row, line: int) -> None:
     """Add up squares of the pixels around each pixel of a line: line by line, from left to right."""
     channels, reach, count = job.channels, job.reach, job.channels * job.pixels
-    if reach == 1:
-        # What nets in use have, in one go.
+    if reach == 1 and 0 < line < job.lines - 1:
+        # What nets in use have nearly everywhere, in one go.
         start, step = squares.ctypes.data, WORD * channels
         above, here, below = _place(job, line - 1), _place(job, line), _place(job, line + 1)
         add_nine(
@@ -124,7 +135,7 @@ def _sum_within(job: Any, squares: Row, total: Row, line: int) -> None:
         return
     for i in range(count):
         total[i] = ZERO
-    for i in range(line - reach, line + reach + 1):
+    for i in range(max(line - reach, 0), min(line + reach + 1, job.lines)):
         _add_shifted(total, squares[_place(job, i) :], channels, 2 * reach + 1, count)
 
 

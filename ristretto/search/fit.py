@@ -11,16 +11,19 @@ import numpy as np
 
 from ristretto.calibrate import Distribution, LayerStats
 from ristretto.calibrate.behind import run_behind
+from ristretto.calibrate.sample import FEWEST_PICTURES
 from ristretto.formats import FixedPoint, Format
 from ristretto.formats.fixed_point import MAX_FRACTION
 from ristretto.net.op import Array
 from ristretto.net.quant import LAYER_OUT, PARAMS
 
 CLIPPED_BITS = 4
-"""How many integer bits below full coverage are considered; beyond, saturation always costs more than it gains."""
+"""How many integer bits below full coverage are considered."""
 
 _CHOSEN: WeakKeyDictionary[LayerStats, dict[tuple[str, int], FixedPoint]] = WeakKeyDictionary()
 """What was chosen, by place and width: a search asks for the same in many trials."""
+_BEHIND: WeakKeyDictionary[LayerStats, Array | None] = WeakKeyDictionary()
+"""What untrimmed outputs become, for `error_behind`."""
 
 F = TypeVar("F", bound=Format)
 
@@ -92,19 +95,42 @@ def params_cost(stats: LayerStats, fmt: Format) -> tuple[int, float]:
 def output_cost(stats: LayerStats, fmt: Format) -> tuple[int, float]:
     """Give what trimming a layer's output costs: places lost in a ranking, if it is one, then the squared error."""
     lost = places_lost(stats.sample_out, fmt.trim(stats.sample_out)) if stats.ranked else 0
-    return lost, output_error(stats, fmt)
+    return lost, error_behind(stats, fmt)
 
 
-def output_error(stats: LayerStats, fmt: Format) -> float:
+def error_behind(stats: LayerStats, fmt: Format) -> float:
     """Give the mean squared error that trimming a layer's output makes, squared real units.
 
     Where a ReLU follows, only what passes counts. Where pooling by a mean or LRN follows, it is the error behind that,
-    on the pictures that calibration kept: a mean evens errors out, and LRN makes the largest numbers small again.
+    on the pictures that calibration kept: a mean evens errors out, and LRN makes the largest numbers small again. A few
+    pictures of a wide layer may not show how far its numbers reach: then it is that of the output itself.
     """
-    if not stats.behind:
+    before = _behind(stats)
+    if before is None:
         return stats.layer_out.squared_error(fmt, rectified=stats.rectified)
-    before, after = (run_behind(stats.behind, x) for x in (stats.sample_out, fmt.trim(stats.sample_out)))
-    return float(np.square(after - before, dtype=np.float64).mean())
+    after = run_behind(stats.behind, fmt.trim(stats.sample_out))
+    error = float(np.square(after - before, dtype=np.float64).mean())
+    # A logarithm may lie between: what it makes of a zero is as bad as can be.
+    return error if math.isfinite(error) else math.inf
+
+
+def share_behind(stats: LayerStats, fmt: Format) -> float:
+    """Give `error_behind` as a share of the mean square of the numbers that it is an error of."""
+    before = _behind(stats)
+    power = stats.layer_out.mean_square() if before is None else float(np.square(before, dtype=np.float64).mean())
+    return error_behind(stats, fmt) / power if power > 0 else 0.0
+
+
+def _behind(stats: LayerStats) -> Array | None:
+    """Give what comes out behind pooling or LRN where the pictures that were kept show it, else None."""
+    if stats not in _BEHIND:
+        sample = stats.sample_out
+        farthest = float(sample.max() if stats.rectified else np.abs(sample).max())
+        # To within a bit: what is clipped beyond would not be seen.
+        shown = len(sample) >= FEWEST_PICTURES and 2 * farthest >= reach(stats.layer_out, rectified=stats.rectified)
+        before = run_behind(stats.behind, sample) if stats.behind and shown else None
+        _BEHIND[stats] = before if before is not None and np.isfinite(before).all() else None
+    return _BEHIND[stats]
 
 
 def places_lost(before: Array, after: Array) -> int:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ristretto.calibrate import CalibrationStats, Distribution
+from ristretto.calibrate import CalibrationStats
 from ristretto.formats import FixedPoint
 from ristretto.formats.fixed_point import MAX_FRACTION
 from ristretto.net import Net, QuantSpec
 from ristretto.net.quant import LAYER_IN, LAYER_OUT, PARAMS
+from ristretto.search.fit import share_behind
 from ristretto.search.sites import Bounds, find_sites
 from ristretto.search.workload import Place
 
@@ -89,10 +90,10 @@ class SharedGrids:
         """Give the squared error of a place as a share of its signal."""
         name, kind = place
         layer = self.stats.layers[name]
-        seen: Distribution = layer.layer_in if kind == LAYER_IN else layer.layer_out
-        power = seen.mean_square()
-        error = seen.squared_error(fmt, rectified=kind == LAYER_OUT and layer.rectified)
-        return error / power if power > 0 else 0.0
+        if kind == LAYER_OUT:
+            return share_behind(layer, fmt)
+        power = layer.layer_in.mean_square()
+        return layer.layer_in.squared_error(fmt) / power if power > 0 else 0.0
 
 
 def _coarsen(meetings: Sequence[Sequence[Place]], lengths: Lengths) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from ristretto.calibrate import Accumulator, CalibrationStats, calibrate, from_arrays, to_arrays
+from ristretto.calibrate import Accumulator, CalibrationStats, LayerStats, calibrate, from_arrays, to_arrays
 from ristretto.calibrate.behind import layers_behind, run_behind
 from ristretto.formats import FixedPoint
-from ristretto.layers import LRN, Convolution, Eltwise, InnerProduct, Input, Pooling, ReLU, Scale, Softmax
+from ristretto.layers import LRN, Convolution, Eltwise, InnerProduct, Input, Log, Pooling, ReLU, Scale, Softmax
 from ristretto.net import Layer, Net, Op, Phase
-from ristretto.search.fit import fixed_point_for_output, output_error
+from ristretto.search.fit import error_behind, fixed_point_for_output, share_behind
 
 SHAPE = (4, 2, 8, 8)
 MEAN, LARGEST = Pooling("AVE", (2, 2), (2, 2)), Pooling("MAX", (2, 2), (2, 2))
@@ -106,9 +107,9 @@ def test_the_error_is_that_of_what_comes_out() -> None:
         return (x[:, :, ::2, ::2] + x[:, :, 1::2, ::2] + x[:, :, ::2, 1::2] + x[:, :, 1::2, 1::2]) / 4
 
     expected = np.mean((means(trimmed) - means(y)) ** 2)
-    np.testing.assert_allclose(output_error(stats, fmt), expected, rtol=1e-5)
+    np.testing.assert_allclose(error_behind(stats, fmt), expected, rtol=1e-5)
     # The histogram counts every number by itself.
-    assert output_error(stats, fmt) < 0.6 * stats.layer_out.squared_error(fmt, rectified=True)
+    assert error_behind(stats, fmt) < 0.6 * stats.layer_out.squared_error(fmt, rectified=True)
 
 
 def test_a_normalization_takes_the_weight_off_large_numbers() -> None:
@@ -133,6 +134,56 @@ def test_a_mean_evens_errors_out_so_that_less_is_clipped() -> None:
     stats = replace(stats, sample_out=numbers, layer_out=seen.finish())
     assert fixed_point_for_output(stats, 4) == FixedPoint(4, 2)
     assert fixed_point_for_output(replace(stats, behind=()), 4) == FixedPoint(4, 3)
+
+
+def chosen(stats: LayerStats) -> tuple[FixedPoint, FixedPoint]:
+    """Give the formats by what comes out behind, and by the output itself."""
+    return fixed_point_for_output(stats, 8), fixed_point_for_output(replace(stats, behind=()), 8)
+
+
+def darkened(stats: LayerStats) -> LayerStats:
+    """Give what calibration would have kept if its first pictures had been dark."""
+    return replace(stats, sample_out=stats.sample_out / 16)
+
+
+def test_pictures_that_do_not_show_the_range_decide_nothing() -> None:
+    stats = darkened(calibrated(net_of(WITHIN)).layers["l0"])
+    assert stats.behind
+    one, other = chosen(stats)
+    assert one == other
+    # The range counts: seen at these pictures alone, the same sample has finer steps.
+    seen = Accumulator()
+    seen.add(stats.sample_out)
+    assert fixed_point_for_output(replace(stats, layer_out=seen.finish()), 8).fl > one.fl
+
+
+def test_a_few_pictures_decide_nothing() -> None:
+    stats = calibrated(net_of(WITHIN)).layers["l0"]
+    few = replace(stats, sample_out=stats.sample_out[np.abs(stats.sample_out).max(axis=(1, 2, 3)).argsort()[-7:]])
+    assert error_behind(few, FixedPoint(4, 1)) == few.layer_out.squared_error(FixedPoint(4, 1))
+    assert error_behind(stats, FixedPoint(4, 1)) != stats.layer_out.squared_error(FixedPoint(4, 1))
+
+
+def test_infinity_behind_is_the_worst_of_errors() -> None:
+    """A logarithm lies between: a format that makes zeros of numbers is never chosen."""
+    stats = calibrated(net_of(ReLU(), MEAN)).layers["l0"]
+    behind = (Layer("log", Log(), ("b0",), ("b0",)), stats.behind[-1])
+    stats = replace(stats, sample_out=np.abs(stats.sample_out) + np.float32(0.01), behind=behind)
+    assert error_behind(stats, FixedPoint(4, 0)) == math.inf
+    assert math.isfinite(error_behind(stats, FixedPoint(16, 9)))
+    # Where there is infinity without any trim, what comes out tells nothing.
+    stats = replace(stats, sample_out=stats.sample_out - stats.sample_out.min())
+    fmt = FixedPoint(4, 0)
+    assert error_behind(stats, fmt) == stats.layer_out.squared_error(fmt, rectified=True)
+
+
+def test_shares_are_of_what_the_errors_are_of() -> None:
+    stats = calibrated(net_of(ReLU(), MEAN)).layers["l0"]
+    fmt = FixedPoint(4, 1)
+    power = np.square(run_behind(stats.behind, stats.sample_out), dtype=np.float64).mean()
+    np.testing.assert_allclose(share_behind(stats, fmt), error_behind(stats, fmt) / power)
+    plain = replace(stats, behind=())
+    np.testing.assert_allclose(share_behind(plain, fmt), error_behind(plain, fmt) / plain.layer_out.mean_square())
 
 
 def test_what_was_put_away_knows_what_is_behind() -> None:

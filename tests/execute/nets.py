@@ -214,10 +214,15 @@ class Builder:
             "deconv": self.deconv,
             "max": lambda blob: self.pool(blob, "MAX"),
             "ave": lambda blob: self.pool(blob, "AVE"),
-            "lrn": lambda blob: self.add(LRN(self.draw(st.sampled_from((1, 3, 5))), alpha=0.5), (blob,)),
+            "lrn": lambda blob: self.add(self.normalization(), (blob,)),
             "flatten": lambda blob: self.add(Flatten(), (blob,)),
             "permute": lambda blob: self.add(Permute((0, 1, 3, 2)), (blob,)),
         }
+
+    def normalization(self) -> LRN:
+        """Draw an LRN, within each channel or across them."""
+        size, within = self.draw(st.sampled_from((1, 3, 5, 7))), self.draw(st.booleans())
+        return LRN(size, alpha=0.5, within_channel=within)
 
     def on_any(self) -> Kinds:
         """Give what adds a layer to any blob."""

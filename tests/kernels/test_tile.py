@@ -13,6 +13,7 @@ from llvmlite import ir
 
 from ristretto.kernels import finished, tile
 from ristretto.kernels.cpu import TIERS, Shape
+from ristretto.kernels.finished import emit_clamped_tile
 from ristretto.kernels.tile import Operand, emit_tile, operands_of
 from ristretto.kernels.vector import I64
 
@@ -37,9 +38,12 @@ def assembly(tier: str, operand: Operand, shape: Shape) -> str:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     module = ir.Module()
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 8), "tile")
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 11), "tile")
     builder = ir.IRBuilder(function.append_basic_block())
-    emit_tile(builder, function.args, NAMED[tier], operand, shape)
+    if operand is Operand.FLOATS:
+        emit_clamped_tile(builder, function.args, NAMED[tier], operand, shape)
+    else:
+        emit_tile(builder, function.args[:8], NAMED[tier], operand, shape)
     builder.ret_void()
     triple, cpu, features = PROCESSORS[tier]
     machine = llvm.Target.from_triple(triple).create_target_machine(cpu=cpu, features=features, opt=3)

@@ -42,6 +42,8 @@ def normalized(op: LRN, x: np.ndarray) -> np.ndarray:
         ("local_size: 1 alpha: 2 beta: 0.5", (1, 2, 2, 3)),
         ("local_size: 9 alpha: 0.3 beta: 1.5", (1, 3, 2, 2)),
         ("local_size: 3 k: 2", (1, 2, 3, 3)),
+        ("local_size: 7 alpha: 2", (1, 8, 9, 6)),
+        ("local_size: 5 alpha: 2", (1, 6, 2, 9)),
     ],
 )
 def test_every_neighbour_counts(layer, check, rng, region, settings, shape) -> None:

@@ -33,7 +33,7 @@ class Walk:
     terms : integer array (runs, words * per word)
         Which of a row's weights each number meets; -1 for none.
     lines : int
-        Of the window, of which each has as many runs; 1 where a run has more than one line.
+        Of the window, of which each has as many runs; 1 where runs of different lines are not told apart.
     """
 
     offsets: Array

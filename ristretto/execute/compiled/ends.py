@@ -120,6 +120,11 @@ class Finishing:
         return cls(Totals((scaling.bias >> lift) + more, shift, left=ending.left), thresholds, ending)
 
 
+def has_offset(operand: Operand) -> bool:
+    """Whether what is multiplied is stored as more than its codes."""
+    return operand.are_bytes and OFFSET > 0
+
+
 def _in_words(numbers: Array) -> Array:
     return numbers.astype(np.uint64).astype(np.uint32)
 
@@ -159,8 +164,8 @@ def set_integer_ends(
 ) -> None:
     """Say what integer sums start from and how they become what is stored.
 
-    `met` is the sum of the weights that an output's sum multiplies, (kinds of sums, outputs): the first values of bytes
-    are as many rows. `lanes` are the outputs of a panel.
+    `met` is the sum of the weights that an output's sum multiplies, (kinds of sums, outputs); it counts where inputs
+    are stored with an offset, and first values are as many rows then. `lanes` are the outputs of a panel.
     """
     if chosen.in_registers:
         assert finishing
@@ -189,7 +194,7 @@ def _first_values(start: Array, met: Array, operand: Operand, lanes: int) -> Arr
 
     A stored byte is its code and the offset: what the offset adds up to is taken off beforehand.
     """
-    starts = start - OFFSET * met if operand.are_bytes else start[None]
+    starts = start - OFFSET * met if has_offset(operand) else start[None]
     # Modulo 2**32, as the sums are; the total fits.
     rows = [padded(_in_words(row), lanes, np.uint32) for row in starts]
     result = aligned((len(rows), len(rows[0])), np.dtype(np.uint32))
@@ -203,7 +208,7 @@ def _set_start(emitter: Emitter, job: Any, met: Array, scaling: Scaling, chosen:
     if chosen.wide:
         job["first"] = emitter.address(padded(np.zeros(len(bias)), lanes, np.uint32))
         # These are of one kind.
-        bias = bias - ((OFFSET * met[0]) << scaling.lift) if chosen.operand.are_bytes else bias
+        bias = bias - ((OFFSET * met[0]) << scaling.lift) if has_offset(chosen.operand) else bias
     else:
         job["first"] = emitter.address(_first_values(bias, met, chosen.operand, lanes))
     job["bias"] = emitter.address(padded(bias, lanes, bias.dtype))

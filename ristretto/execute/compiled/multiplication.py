@@ -18,13 +18,14 @@ from ristretto.execute.compiled.depthwise import emit_depthwise, fits_depthwise
 from ristretto.execute.compiled.ends import (
     Finishing,
     Scaling,
+    has_offset,
     padded,
     set_integer_ends,
     set_places,
     set_real_epilogue,
 )
 from ristretto.execute.compiled.graph import Multiply, Node, Value
-from ristretto.execute.compiled.spans import Spans
+from ristretto.execute.compiled.lines_met import LinesMet
 from ristretto.execute.compiled.storage import Buffer
 from ristretto.kernels import program
 from ristretto.kernels.cpu import TIER
@@ -65,18 +66,18 @@ def emit_multiply(emitter: Emitter, phase: int, node: Node, work: Multiply) -> N
 def _walk_of(walk: Geometry, buffer: Buffer, operand: Operand, channels: int) -> Walk:
     """Give the runs of one sum: lines of the window where its pixels lie side by side, else single pixels."""
     (kh, kw), (dh, dw) = walk.kernel, walk.dilation
-    line, pixel = buffer.line, buffer.pixel
+    line, pixel, lines = buffer.line, buffer.pixel, kh
     order = np.arange(channels * kh * kw).reshape(channels, kh, kw).transpose(1, 2, 0)
     if channels == buffer.shape[0] and (dw == 1 or kw == 1):
         runs = order.reshape(kh, kw * channels)
         offsets = np.arange(kh) * dh * line
         if kh > 1 and dh == 1 and kw * pixel == line:
-            runs, offsets, kh = runs.reshape(1, -1), offsets[:1], 1
+            runs, offsets, lines = runs.reshape(1, -1), offsets[:1], 1
     else:
         runs = order.reshape(kh * kw, channels)
         offsets = (np.arange(kh)[:, None] * dh * line + np.arange(kw)[None] * dw * pixel).reshape(-1)
     short = -runs.shape[1] % operand.per_word
-    return Walk(offsets.astype(np.int64), np.pad(runs, ((0, 0), (0, short)), constant_values=-1), kh)
+    return Walk(offsets.astype(np.int64), np.pad(runs, ((0, 0), (0, short)), constant_values=-1), lines)
 
 
 def _vectors(outputs: int, width: int) -> int:
@@ -111,9 +112,8 @@ def _set_integer(
         chosen = replace(chosen, walk=filled, operand=operand)
     job["operand"], job["wide"] = chosen.operand.value, chosen.wide
     vectors = 2 if job["across"] or chosen.operand.parts == 2 else _vectors(len(rows), int(job["width"]))
-    spans = Spans.of(geometry, chosen)
-    _set_walk(emitter, job, chosen, spans, vectors)
-    met = spans.weights_met(rows, chosen.walk)
+    lines = _set_walk(emitter, job, geometry, chosen, vectors)
+    met = lines.weights_met(rows, chosen.walk) if has_offset(chosen.operand) else np.zeros((1, len(rows)), np.int64)
     set_integer_ends(emitter, job, met, scaling, finishing, chosen, int(job["lanes"]))
 
 
@@ -129,16 +129,18 @@ def _set_real(
 ) -> None:
     vectors = 2 if job["across"] else _vectors(len(rows), int(job["width"]))
     chosen = Accumulator(terms, [rows.astype(np.float32)], False, len(terms.offsets), Operand.FLOATS)
-    spans = Spans.of(geometry, chosen)
-    _set_walk(emitter, job, chosen, spans, vectors)
+    _set_walk(emitter, job, geometry, chosen, vectors)
     start = bias[picked] if bias is not None else np.zeros(len(rows), np.float32)
+    # A sum that starts from -0 would keep it where products of zeros are left out.
+    start = start + np.float32(0)
     job["first"] = emitter.address(padded(start, vectors * TIER.lanes, np.float32))
     set_real_epilogue(emitter, job, node)
     # They are clamped there; trims take more steps than a tile has room for.
     job["in_registers"] = not node.trims
 
 
-def _set_walk(emitter: Emitter, job: Any, chosen: Accumulator, spans: Spans, vectors: int) -> None:
+def _set_walk(emitter: Emitter, job: Any, geometry: Geometry, chosen: Accumulator, vectors: int) -> LinesMet:
+    """Say what is multiplied; give which lines of the window are."""
     walk, operand = chosen.walk, chosen.operand
     job["offsets"], job["runs"] = emitter.address(np.ascontiguousarray(walk.offsets, np.int64)), len(walk.offsets)
     job["words"], job["runs_at_a_time"] = walk.terms.shape[1] // operand.per_word, chosen.runs_at_a_time
@@ -147,6 +149,8 @@ def _set_walk(emitter: Emitter, job: Any, chosen: Accumulator, spans: Spans, vec
     job["low_weights"] = emitter.address(packed[1]) if len(packed) > 1 else 0
     job["panel"], job["panels"], job["vectors"] = packed[0].strides[0], len(packed[0]), vectors
     job["lanes"] = vectors // operand.parts * TIER.lanes
-    # First values of bytes are of as many kinds as sums are.
-    size = len(packed[0]) * vectors * TIER.lanes * WORD if operand.are_bytes else 0
-    job["spans"] = emitter.address(spans.table(size))
+    lines = LinesMet.of(geometry, chosen)
+    # First values that make up for an offset are of as many kinds as sums are.
+    size = len(packed[0]) * vectors * TIER.lanes * WORD if has_offset(operand) else 0
+    job["lines_met"] = emitter.address(lines.table(size))
+    return lines

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from ristretto.execute import IntegerExecutor
 from ristretto.execute.compiled.accumulator import Accumulator, Walk
-from ristretto.execute.compiled.spans import Spans
+from ristretto.execute.compiled.lines_met import LinesMet
+from ristretto.formats import FixedPoint
 from ristretto.kernels.tile import Operand
 from ristretto.layers import Convolution, Deconvolution, Input
-from ristretto.net import Geometry, Layer, Net, Phase
+from ristretto.net import Geometry, Layer, LayerQuant, Net, Phase
 
 RUNS_OF_A_LINE = 3
 
@@ -46,7 +47,7 @@ def test_lines_that_meet_the_picture_are_multiplied(
     if count < 1:
         return
     walk = Geometry(1, (1, height, 1), (1, count, 1), (kernel, 1), (stride, 1), (pad, 0), (dilation, 1))
-    table = Spans.of(walk, accumulator(kernel)).table(0)
+    table = LinesMet.of(walk, accumulator(kernel)).table(0)
     assert table.shape == (count, 3)
     for line, (first, runs, _) in enumerate(table):
         whole = range(first // RUNS_OF_A_LINE, (first + runs) // RUNS_OF_A_LINE)
@@ -58,11 +59,11 @@ def test_lines_that_meet_the_picture_are_multiplied(
 
 def test_most_lines_of_a_large_window_are_left_out_at_the_edges() -> None:
     walk = Geometry(1, (1, 8, 8), (1, 8, 8), (5, 5), (1, 1), (2, 2), (1, 1))
-    spans = Spans.of(walk, accumulator(5))
-    assert (spans.table(0)[:, 1] // RUNS_OF_A_LINE).tolist() == [3, 4, 5, 5, 5, 5, 4, 3]
-    assert (spans.table(0)[:, 0] // RUNS_OF_A_LINE).tolist() == [2, 1, 0, 0, 0, 0, 0, 0]
+    lines_met = LinesMet.of(walk, accumulator(5))
+    assert (lines_met.table(0)[:, 1] // RUNS_OF_A_LINE).tolist() == [3, 4, 5, 5, 5, 5, 4, 3]
+    assert (lines_met.table(0)[:, 0] // RUNS_OF_A_LINE).tolist() == [2, 1, 0, 0, 0, 0, 0, 0]
     # Five kinds of lines, each with first values of its own.
-    assert sorted(set(spans.table(64)[:, 2].tolist())) == [0, 64, 128, 192, 256]
+    assert sorted(set(lines_met.table(64)[:, 2].tolist())) == [0, 64, 128, 192, 256]
 
 
 @pytest.mark.parametrize(
@@ -77,16 +78,16 @@ def test_most_lines_of_a_large_window_are_left_out_at_the_edges() -> None:
 )
 def test_all_runs_are_kept_where_one_must_not_be_left_out(chosen: Accumulator) -> None:
     walk = Geometry(1, (1, 8, 8), (1, 8, 8), (5, 5), (1, 1), (2, 2), (1, 1))
-    assert Spans.of(walk, chosen).table(64).tolist() == [[0, 15, 0]] * 8
+    assert LinesMet.of(walk, chosen).table(64).tolist() == [[0, 15, 0]] * 8
 
 
 def test_weights_that_are_met_are_added_up() -> None:
     walk = Geometry(1, (1, 2, 1), (1, 2, 1), (3, 1), (1, 1), (1, 0), (1, 1))
     terms = Walk(np.arange(3), np.array([[0, 1, -1], [2, 3, -1], [4, 5, -1]]), 3)
     rows = np.array([[1, 2, 4, 8, 16, 32], [1, 1, 1, 1, 1, -3]], np.int16)
-    spans = Spans.of(walk, Accumulator(terms, [rows], False, 3, Operand.BYTES))
-    met = spans.weights_met(rows, terms)
-    assert met[spans.of_line].tolist() == [[4 + 8 + 16 + 32, 0], [1 + 2 + 4 + 8, 4]]
+    lines_met = LinesMet.of(walk, Accumulator(terms, [rows], False, 3, Operand.BYTES))
+    met = lines_met.weights_met(rows, terms)
+    assert met[lines_met.of_line].tolist() == [[4 + 8 + 16 + 32, 0], [1 + 2 + 4 + 8, 4]]
 
 
 OPS = {
@@ -99,23 +100,50 @@ OPS = {
 }
 
 
+@pytest.mark.parametrize("bits", [None, (8, 8), (8, 16), (16, 8), (16, 16)])
 @pytest.mark.parametrize(("op", "shape"), OPS.values(), ids=OPS)
-def test_sums_of_real_numbers_are_those_of_all_products(
-    op: Convolution | Deconvolution, shape: Sequence[int], monkeypatch: pytest.MonkeyPatch
+def test_sums_are_those_of_all_products(
+    op: Convolution | Deconvolution,
+    shape: Sequence[int],
+    bits: tuple[int, int] | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Bit for bit: in float32, and of codes with weights of so many bits; the last bias is -0."""
     rng = np.random.default_rng(0)
     shape = (2, *shape)
     blobs = tuple(rng.normal(size=size).astype(np.float32) for size in op.blob_shapes([shape]))
-    net = Net(
-        "n", (Layer("data", Input((shape,)), (), ("data",)), Layer("it", op, ("data",), ("top",), blobs)), Phase.TEST
-    )
+    blobs[1][-1] = -0.0
+    quant = None
+    if bits:
+        of_codes, of_weights = bits
+        codes = FixedPoint(of_codes, of_codes - 4)
+        quant = LayerQuant(codes, FixedPoint(of_codes, of_codes - 5), FixedPoint(of_weights, of_weights - 3))
+    layers = Layer("data", Input((shape,)), (), ("data",)), Layer("it", op, ("data",), ("top",), blobs, quant=quant)
+    net = Net("n", layers).for_phase(Phase.TEST)
     batch = {"data": rng.normal(size=shape).astype(np.float32)}
+    # A sum of zeros alone.
+    batch["data"][1] = 0
     found = IntegerExecutor(net, {"data": shape}).run(batch).outputs["top"]
-    whole = Spans.of
+    used, whole = [], LinesMet.of
 
-    def all_runs(geometry: Geometry, chosen: Accumulator) -> Spans:
+    def all_runs(geometry: Geometry, chosen: Accumulator) -> LinesMet:
+        used.append(len(whole(geometry, chosen).kinds))
         return whole(geometry, replace(chosen, wide=True))
 
-    monkeypatch.setattr(Spans, "of", all_runs)
+    monkeypatch.setattr(LinesMet, "of", all_runs)
     wanted = IntegerExecutor(net, {"data": shape}).run(batch).outputs["top"]
-    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(found.view(np.uint32), wanted.view(np.uint32))
+    assert max(used) > 1
+
+
+def test_a_zero_has_one_sign_whether_the_rim_is_multiplied_or_not() -> None:
+    """All that the upper window meets of the picture is zero times a negative weight, and the bias is -0."""
+    op, shape = Convolution(1, (3, 1), pad=(1, 0)), (1, 1, 3, 2)
+    weights = np.array([1, -1, -1], np.float32).reshape(1, 1, 3, 1)
+    layers = (
+        Layer("data", Input((shape,)), (), ("data",)),
+        Layer("it", op, ("data",), ("top",), (weights, np.array([-0.0], np.float32))),
+    )
+    net = Net("n", layers).for_phase(Phase.TEST)
+    top = IntegerExecutor(net, {"data": shape}).run({"data": np.zeros(shape, np.float32)}).outputs["top"]
+    assert not np.signbit(top).any()
