@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import llvmlite.ir as ir
@@ -26,26 +26,22 @@ copy_rows = routine("copy", _emit_copy)
 """Copies rows of bytes: source, its step, target, its step, rows, bytes of a row."""
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
-def floats_at(context: Any, address: Any) -> Any:
-    """Give the pointer to the float32 numbers at an address."""
-    pointer = types.CPointer(types.float32)
+def _pointer_to(element: Any) -> Callable[[Any], Any]:
+    """Make a function that gives the pointer to the numbers at an address; it must be a global, as a `routine` must."""
+    pointer = types.CPointer(element)
 
-    def generate(context: Any, b: ir.IRBuilder, _: Any, values: Sequence[ir.Value]) -> Any:
-        return b.inttoptr(values[0], context.get_value_type(pointer))
+    def typer(context: Any, address: Any) -> Any:
+        def generate(context: Any, b: ir.IRBuilder, _: Any, values: Sequence[ir.Value]) -> Any:
+            return b.inttoptr(values[0], context.get_value_type(pointer))
 
-    return pointer(types.int64), generate
+        return pointer(types.int64), generate
+
+    made: Callable[[Any], Any] = intrinsic(typer)
+    return made
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
-def integers_at(context: Any, address: Any) -> Any:
-    """Give the pointer to the int64 numbers at an address."""
-    pointer = types.CPointer(types.int64)
-
-    def generate(context: Any, b: ir.IRBuilder, _: Any, values: Sequence[ir.Value]) -> Any:
-        return b.inttoptr(values[0], context.get_value_type(pointer))
-
-    return pointer(types.int64), generate
+floats_at = _pointer_to(types.float32)
+integers_at = _pointer_to(types.int64)
 
 
 @intrinsic  # type: ignore[untyped-decorator]  # numba has no types
