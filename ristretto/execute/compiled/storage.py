@@ -204,7 +204,25 @@ def choose_storages(graph: Graph) -> dict[Value, int]:
                 for value in linked:
                     changed |= storages[value] != widest
                     storages[value] = widest
+    for node in graph.nodes:
+        if isinstance(node.work, Multiply) and node.output and storages[node.inputs[0]] == SHORTS:
+            values = _passed_on(graph, node.output)
+            # Pairs make pairs while sums are in registers; bytes only once they are stored.
+            if values and storages[node.output] == BYTES:
+                storages |= dict.fromkeys(values, SHORTS)
     return storages
+
+
+def _passed_on(graph: Graph, value: Value) -> list[Value]:
+    """Give a value and all that it is passed on as; none where it is stacked, joined or multiplied with others."""
+    found = [value]
+    for place in found:
+        for reader in graph.readers(place):
+            if isinstance(reader.work, Multiply) or (reader.passes_on and len(reader.inputs) > 1):
+                return []
+            if reader.passes_on and reader.output:
+                found.append(reader.output)
+    return found
 
 
 def phases_of(graph: Graph) -> list[list[Node]]:

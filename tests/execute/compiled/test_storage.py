@@ -25,6 +25,7 @@ from tests.execute.compiled.programs import E, Program, made_by
 from tests.execute.nets import nets, partial_quants, values, whole_quants
 
 LONG = FixedPoint(12, 6)
+POOLING = Pooling("MAX", (2, 2), (2, 2))
 NARROW = BYTES if TIER.takes_negative_bytes else SHORTS
 UNSIGNED = BYTES if TIER.multiplies_bytes else SHORTS
 """How codes of 8 bits are stored, of which some are negative or none."""
@@ -192,7 +193,20 @@ def test_the_rim_of_stored_bytes_holds_the_code_of_zero() -> None:
     ("program", "storages"),
     [
         (Program().conv("data", "a").conv("a", "b"), {"a": NARROW, "b": NARROW}),
-        (Program().conv("data", "a").conv("a", "b", bits=9), {"a": SHORTS, "b": NARROW}),
+        # What pairs make is stored as pairs, until bytes are multiplied again or it is joined with others.
+        (Program().conv("data", "a").conv("a", "b", bits=9), {"a": SHORTS, "b": SHORTS}),
+        (
+            Program().conv("data", "a", bits=9).add(POOLING, "a", top="p").add(Sigmoid(), "p", top="b"),
+            {"a": SHORTS, "p": SHORTS},
+        ),
+        (
+            Program().conv("data", "a", bits=9).add(POOLING, "a", top="p").conv("p", "b"),
+            {"a": NARROW, "p": NARROW, "b": NARROW},
+        ),
+        (
+            Program().conv("data", "a", bits=9).conv("data", "b").add(Concat(), "a", "b", top="c"),
+            {"a": NARROW, "b": NARROW, "c": NARROW},
+        ),
         (Program().conv("data", "a").add(ReLU(), "a", top="r").conv("r", "b"), {"a": UNSIGNED, "b": NARROW}),
         # Joined with what may be negative, it is stored as that.
         (
@@ -204,7 +218,7 @@ def test_the_rim_of_stored_bytes_holds_the_code_of_zero() -> None:
             .conv("c", "d"),
             {"a": NARROW, "b": NARROW, "c": NARROW},
         ),
-        (Program().conv("data", "a", E, LONG).conv("a", "b", LONG), {"a": SHORTS, "b": NARROW}),
+        (Program().conv("data", "a", E, LONG).conv("a", "b", LONG), {"a": SHORTS, "b": SHORTS}),
         (Program().conv("data", "a").add(Convolution(2, (1, 1)), "a", top="b"), {"a": NARROW, "b": REALS}),
         (Program().conv("data", "a").add(Sigmoid(), "a", top="b"), {"a": NARROW, "b": REALS}),
         (Program().conv("data", "a").add(Sigmoid(), "a", top="b").conv("b", "c"), {"b": NARROW}),
