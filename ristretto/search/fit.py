@@ -118,7 +118,12 @@ def share_behind(stats: LayerStats, fmt: Format) -> float:
     """Give `error_behind` as a share of the mean square of the numbers that it is an error of."""
     before = _behind(stats)
     power = stats.layer_out.mean_square() if before is None else float(np.square(before, dtype=np.float64).mean())
-    return error_behind(stats, fmt) / power if power > 0 else 0.0
+    return as_share(error_behind(stats, fmt), power)
+
+
+def as_share(error: float, power: float) -> float:
+    """Give a squared error as a share of a mean square; what has no power has no error."""
+    return error / power if power > 0 else 0.0
 
 
 def _behind(stats: LayerStats) -> Array | None:

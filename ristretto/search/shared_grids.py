@@ -11,7 +11,7 @@ from ristretto.formats import FixedPoint
 from ristretto.formats.fixed_point import MAX_FRACTION
 from ristretto.net import Net, QuantSpec
 from ristretto.net.quant import LAYER_IN, LAYER_OUT, PARAMS
-from ristretto.search.fit import share_behind
+from ristretto.search.fit import as_share, share_behind
 from ristretto.search.sites import Bounds, find_sites
 from ristretto.search.workload import Place
 
@@ -92,8 +92,7 @@ class SharedGrids:
         layer = self.stats.layers[name]
         if kind == LAYER_OUT:
             return share_behind(layer, fmt)
-        power = layer.layer_in.mean_square()
-        return layer.layer_in.squared_error(fmt) / power if power > 0 else 0.0
+        return as_share(layer.layer_in.squared_error(fmt), layer.layer_in.mean_square())
 
 
 def _coarsen(meetings: Sequence[Sequence[Place]], lengths: Lengths) -> None:

@@ -196,10 +196,7 @@ def _first_values(start: Array, met: Array, operand: Operand, lanes: int) -> Arr
     """
     starts = start - OFFSET * met if has_offset(operand) else start[None]
     # Modulo 2**32, as the sums are; the total fits.
-    rows = [padded(_in_words(row), lanes, np.uint32) for row in starts]
-    result = aligned((len(rows), len(rows[0])), np.dtype(np.uint32))
-    result[...] = rows
-    return result
+    return padded(_in_words(starts), lanes, np.uint32)
 
 
 def _set_start(emitter: Emitter, job: Any, met: Array, scaling: Scaling, chosen: Accumulator, lanes: int) -> None:
@@ -240,8 +237,9 @@ def set_real_epilogue(emitter: Emitter, job: Any, node: Node) -> None:
 
 
 def padded(numbers: Array, lanes: int, kind: Any) -> Array:
-    """Give numbers for whole panels, aligned."""
-    result = aligned((-(-len(numbers) // lanes) * lanes,), np.dtype(kind))
+    """Give numbers for whole panels along the last axis, aligned."""
+    *others, count = numbers.shape
+    result = aligned((*others, -(-count // lanes) * lanes), np.dtype(kind))
     result[...] = 0
-    result[: len(numbers)] = numbers
+    result[..., :count] = numbers
     return result

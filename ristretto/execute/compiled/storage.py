@@ -204,12 +204,11 @@ def choose_storages(graph: Graph) -> dict[Value, int]:
                 for value in linked:
                     changed |= storages[value] != widest
                     storages[value] = widest
+    # Pairs make pairs while sums are in registers; bytes only once they are stored.
     for node in graph.nodes:
-        if isinstance(node.work, Multiply) and node.output and storages[node.inputs[0]] == SHORTS:
-            values = _passed_on(graph, node.output)
-            # Pairs make pairs while sums are in registers; bytes only once they are stored.
-            if values and storages[node.output] == BYTES:
-                storages |= dict.fromkeys(values, SHORTS)
+        of_pairs = isinstance(node.work, Multiply) and storages[node.inputs[0]] == SHORTS
+        if of_pairs and node.output and storages[node.output] == BYTES:
+            storages |= dict.fromkeys(_passed_on(graph, node.output), SHORTS)
     return storages
 
 

@@ -112,8 +112,3 @@ class ErrorCriterion(Criterion):
             else:
                 best, lowest = fmt, total
         return best
-
-
-def as_share(error: float, power: float) -> float:
-    """Give a squared error as a share of a mean square; what has no power has no error."""
-    return error / power if power > 0 else 0.0

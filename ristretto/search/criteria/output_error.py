@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from ristretto.formats import FixedPoint, Format
 from ristretto.net.quant import LAYER_IN, LAYER_OUT
-from ristretto.search.criteria.base import ErrorCriterion, Spot, as_share
-from ristretto.search.fit import candidates, input_error, params_error, reach
+from ristretto.search.criteria.base import ErrorCriterion, Spot
+from ristretto.search.fit import as_share, candidates, input_error, params_error, reach
 
 
 class OutputError(ErrorCriterion):

@@ -10,7 +10,8 @@ from ristretto.formats import FixedPoint, Format
 from ristretto.formats.fixed_point import MAX_FRACTION
 from ristretto.net.op import Array
 from ristretto.net.quant import LAYER_IN, PARAMS
-from ristretto.search.criteria.base import ErrorCriterion, Spot, as_share
+from ristretto.search.criteria.base import ErrorCriterion, Spot
+from ristretto.search.fit import as_share
 
 
 class SquaredError(ErrorCriterion):

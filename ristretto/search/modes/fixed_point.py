@@ -12,7 +12,7 @@ from ristretto.net import Part
 from ristretto.net.quant import PLACES
 from ristretto.search.criteria import Criterion
 from ristretto.search.criteria.base import Spot
-from ristretto.search.fit import candidates, integer_length, of_length, params_error, reach
+from ristretto.search.fit import as_share, candidates, integer_length, of_length, params_error, reach
 from ristretto.search.mode import Ladder, Quants, TrimmingMode, ladder
 from ristretto.search.modes.dynamic_fixed_point import params_length
 from ristretto.search.result import ALL_PARTS
@@ -107,10 +107,6 @@ def _relative_error(stats: LayerStats, fmt: FixedPoint) -> float:
 
 
 def _measured_error(stats: LayerStats, fmt: FixedPoint) -> float:
-    at_input = _share(stats.layer_in.squared_error(fmt), stats.layer_in.mean_square())
+    at_input = as_share(stats.layer_in.squared_error(fmt), stats.layer_in.mean_square())
     error_out = stats.layer_out.squared_error(fmt, rectified=stats.rectified)
-    return at_input + _share(error_out + params_error(stats, fmt), stats.layer_out.mean_square())
-
-
-def _share(error: float, power: float) -> float:
-    return error / power if power > 0 else 0.0
+    return at_input + as_share(error_out + params_error(stats, fmt), stats.layer_out.mean_square())
