@@ -19,7 +19,7 @@ from ristretto.api.testing import test
 from ristretto.api.tracing import DataDigests, data_digests
 from ristretto.api.upgrading import UpgradedFile, upgrade
 from ristretto.api.watch import Silent, Watcher
-from ristretto.kernels.ahead import announced_compilation
+from ristretto.kernels.loading import announced_compilation
 
 __all__ = [
     "EQUALIZE",

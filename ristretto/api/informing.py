@@ -12,8 +12,9 @@ from ristretto import __version__
 from ristretto.api.watch import Silent, Watcher
 from ristretto.errors import RistrettoError
 from ristretto.execute import default_threads
-from ristretto.kernels.ahead import CacheState, cache_state, calls
+from ristretto.kernels.ahead import CacheState, cache_state, units
 from ristretto.kernels.cpu import TIER, TIERS, VARIABLE, Tier, features
+from ristretto.kernels.helper import compiled
 
 LIBRARIES = ("numpy", "numba", "onnxruntime")
 """Those whose version may show in a result or in its speed."""
@@ -106,10 +107,13 @@ def _compile(watcher: Watcher) -> None:
             "compiled kernels cannot be kept: numba finds no folder to write them to",
             hint="set NUMBA_CACHE_DIR to a folder that can be written to",
         )
-    wanted = calls()
+    wanted = units()
+    missing = [number for number, unit in enumerate(wanted) if not unit.is_cached]
     with watcher.stage("compiling kernels", len(wanted)) as advance:
-        for call in wanted:
-            call()
+        for _ in compiled(missing):
+            advance()
+        for number in {*range(len(wanted))}.difference(missing):
+            wanted[number].load()
             advance()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from ristretto.errors import DataError
 from ristretto.execute.values import Run
+from ristretto.kernels.cpu import cores
 
 Observations = NDArray[Any]
 """For each picture whether it counts as right (bool), or for each batch a number (float64)."""
@@ -114,8 +114,8 @@ def _observed(run: Run) -> dict[str, Observations]:
 
 
 def default_threads() -> int:
-    """Give the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Give the threads that a command uses where it is told nothing: as many as there are cores."""
+    return cores()
 
 
 def in_order(

@@ -106,6 +106,11 @@ TIERS: tuple[Tier, ...] = (
 """Every tier, fastest first; the last one runs wherever LLVM does."""
 
 
+def cores() -> int:
+    """Give the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def features() -> frozenset[str]:
     """Give the features that numba compiles for, by LLVM's names."""
     listed = cpu_target.target_context.codegen().magic_tuple()[2].split(",")

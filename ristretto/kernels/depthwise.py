@@ -14,8 +14,10 @@ from ristretto.kernels.cpu import TIER
 from ristretto.kernels.epilogue import SPLIT
 from ristretto.kernels.finished import codes_in_registers
 from ristretto.kernels.jit import inner
+from ristretto.kernels.job import job_of
 from ristretto.kernels.memory import copy_rows
-from ristretto.kernels.multiply import clear, finish, widen
+from ristretto.kernels.multiply import SCRATCH, clear, finish, widen
+from ristretto.kernels.rows import ROWS
 from ristretto.kernels.tile import WORD, Operand, dot
 from ristretto.kernels.vector import F32, I8, I16, I32, I64, family, filled, load, store, vector
 
@@ -161,9 +163,10 @@ DEPTHWISE = np.dtype(
 """A job."""
 
 
-@inner
-def depthwise(job: Any, arena: int, scratch: int, room: int, image: int) -> None:
-    """Run a job on one picture; `scratch` has room for so many bytes."""
+@job_of(DEPTHWISE)
+def depthwise(job: Any, run: Any, image: int) -> None:
+    """Run a job on one picture."""
+    arena, scratch, room = run.arena, run.arena + SCRATCH, WORD * ROWS * run.row_size
     vectors = -(-job.channels // LANES)
     lanes = vectors * LANES
     # A pixel needs its sums, those of 64 bits where weights are split, and its outputs where they must be cut.

@@ -13,17 +13,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any, ParamSpec, TypeVar, cast
 
 import llvmlite
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.ccallback import CFunc
 from numba.core.registry import cpu_target
 
 from ristretto.kernels.cpu import TIER
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 
 ENTRIES: list[Any] = []
 """Every kernel that is compiled by itself, in the order of the imports."""
@@ -64,14 +68,51 @@ class StampedCache(FunctionCache):  # type: ignore[misc]  # numba has no types
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function of arrays and numbers; calling it looks the same as before."""
     compiled = _compiled(function)
-    try:
-        compiled._cache = StampedCache(function)
-    except RuntimeError:
-        # numba finds no folder to cache in: a read-only system without a home. Every process compiles for itself then.
-        pass
-    else:
-        ENTRIES.append(compiled)
+    _keep(compiled, function)
     return cast(Callable[P, R], compiled)
+
+
+class Callback:
+    """A function that kernels call by its address; it is compiled when the address is asked for.
+
+    Parameters
+    ----------
+    function : callable
+    signature : numba Signature
+    """
+
+    def __init__(self, function: Callable[..., Any], signature: Any) -> None:
+        self.__doc__ = function.__doc__
+        self.signature = signature
+        self._lock = Lock()
+        self._compiled: Any = CFunc(
+            function, (signature.args, signature.return_type), {}, {"nopython": True, **OPTIONS}
+        )
+        _keep(self._compiled, function)
+
+    @property
+    def address(self) -> int:
+        """Where it begins in this process."""
+        self.load()
+        address: int = self._compiled.address
+        return address
+
+    def load(self) -> None:
+        """Load it from the cache, or compile it."""
+        with self._lock:
+            if not self.is_loaded:
+                self._compiled.compile()
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it lies in memory."""
+        loaded: bool = self._compiled.address is not None
+        return loaded
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether it lies in the cache, compiled for this state of the kernels and this processor."""
+        return _is_kept(self._compiled, self.signature)
 
 
 def inner(function: Callable[P, R]) -> Callable[P, R]:
@@ -80,7 +121,18 @@ def inner(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _compiled(function: Callable[P, R], **options: bool) -> Any:
-    return numba.njit(nogil=True, error_model="numpy", boundscheck=False, **options)(function)
+    return numba.njit(**OPTIONS, **options)(function)
+
+
+def _keep(compiled: Any, function: Callable[..., Any]) -> None:
+    """Have compiled code cached."""
+    try:
+        compiled._cache = StampedCache(function)
+    except RuntimeError:
+        # numba finds no folder to cache in: a read-only system without a home. Every process compiles for itself then.
+        pass
+    else:
+        ENTRIES.append(compiled)
 
 
 def cache_folder() -> Path | None:
@@ -90,11 +142,14 @@ def cache_folder() -> Path | None:
 
 def is_cached(function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
     """Whether a kernel lies in the cache, compiled for this state of the kernels, this processor and such arguments."""
-    if not ENTRIES:
+    compiled: Any = function
+    return _is_kept(compiled, tuple(compiled.typeof_pyval(argument) for argument in arguments))
+
+
+def _is_kept(compiled: Any, signature: Any) -> bool:
+    if not any(entry is compiled for entry in ENTRIES):
         return False
-    compiled: Any = next(entry for entry in ENTRIES if entry is function)
-    wanted = tuple(compiled.typeof_pyval(argument) for argument in arguments)
-    key = compiled._cache._index_key(wanted, compiled.targetctx.codegen())
+    key = compiled._cache._index_key(signature, cpu_target.target_context.codegen())
     name = compiled._cache._cache_file._load_index().get(key)
     # numba writes the index first: a process that was killed between may have left out the code.
     return name is not None and Path(compiled._cache.cache_path, name).is_file()

@@ -41,6 +41,8 @@ def _pointer_to(element: Any) -> Callable[[Any], Any]:
 
 
 floats_at = _pointer_to(types.float32)
+bytes_at = _pointer_to(types.uint8)
+shorts_at = _pointer_to(types.int16)
 integers_at = _pointer_to(types.int64)
 
 

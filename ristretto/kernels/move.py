@@ -10,9 +10,9 @@ import numpy as np
 from numba import carray
 from numba.core import cgutils
 
-from ristretto.kernels.jit import inner
-from ristretto.kernels.memory import floats_at
-from ristretto.kernels.rows import TRIM, VIEW, Row, load_line, store_line
+from ristretto.kernels.job import job_of
+from ristretto.kernels.memory import floats_at, integers_at
+from ristretto.kernels.rows import TRIM, VIEW, load_line, scratch_row, store_line
 from ristretto.kernels.vector import I8, routine
 
 INSIDE = -1
@@ -31,21 +31,10 @@ MOVE = np.dtype(
 """A job."""
 
 
-@inner
-def move(job: Any, arena: int, row: Row, outside: Any, image: int, picture: int) -> None:
-    """Move one picture.
-
-    Parameters
-    ----------
-    job : MOVE record
-    arena : int
-        The arena's address.
-    row : float32 array, scratch for one line
-    outside : int64 array
-        Addresses of the outside arrays.
-    image, picture : int
-        The picture's number among those in the arena, and in the outside arrays.
-    """
+@job_of(MOVE)
+def move(job: Any, run: Any, image: int) -> None:
+    """Move one picture."""
+    arena, outside, picture, row = run.arena, integers_at(run.outside), run.first + image, scratch_row(run, 0)
     channels, lines, pixels = job.channels, job.lines, job.pixels
     size = channels * lines * pixels
     for line in range(lines):
@@ -79,10 +68,10 @@ def _emit_fill(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
 fill = routine("fill", _emit_fill)
 
 
-@inner
-def frame(job: Any, arena: int, image: int) -> None:
+@job_of(FRAME)
+def frame(job: Any, run: Any, image: int) -> None:
     """Fill the rim of one picture with what zero is stored as."""
-    start = arena + job.start + image * job.image
+    start = run.arena + job.start + image * job.image
     band = job.above * job.line
     fill(start, band, job.value)
     fill(start + job.lines * job.line - band, band, job.value)

@@ -10,6 +10,7 @@ from ristretto.kernels import epilogue, finished, real_epilogue, tile
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.epilogue import SPLIT, emit_clearing, emit_widening
 from ristretto.kernels.jit import inner
+from ristretto.kernels.job import job_of
 from ristretto.kernels.memory import copy_rows, integers_at
 from ristretto.kernels.tile import TILES_OF_AN_OPERAND, WORD, Operand
 from ristretto.kernels.vector import family, routine
@@ -71,9 +72,10 @@ def choose_tile(width: int, vectors: int) -> int:
     return best
 
 
-@inner
-def multiply(job: Any, arena: int, image: int, images: int) -> None:
-    """Run a job on one picture, or where it goes `across` on so many pictures at once."""
+@job_of(MULTIPLY)
+def multiply(job: Any, run: Any, image: int) -> None:
+    """Run a job on one picture, or where it goes `across` on all pictures at once."""
+    arena = run.arena
     # Read once: the routines called below could change any memory, for all that the compiler knows.
     source, target, width = arena + job.source, arena + job.target, job.width
     source_line, source_pixel, target_line, target_pixel = (
@@ -85,7 +87,7 @@ def multiply(job: Any, arena: int, image: int, images: int) -> None:
     words, wide, met = job.words, job.wide, integers_at(job.lines_met)
     packed, finishing, size, vectors, lines = job.packed, job.routine, job.size, job.vectors, job.lines
     if job.across:
-        width = images
+        width = run.count
     else:
         source += image * job.source_image
         target += image * job.target_image

@@ -8,8 +8,20 @@ import numpy as np
 from numba import carray
 
 from ristretto.kernels.jit import inner
-from ristretto.kernels.memory import floats_at
-from ristretto.kernels.rows import BYTES, OFFSET, TRIM, VIEW, Arena, Row, load_line, pixels_at_a_time, place, store_line
+from ristretto.kernels.job import job_of
+from ristretto.kernels.memory import bytes_at, floats_at, shorts_at
+from ristretto.kernels.rows import (
+    BYTES,
+    OFFSET,
+    TRIM,
+    VIEW,
+    Row,
+    load_line,
+    pixels_at_a_time,
+    place,
+    scratch_row,
+    store_line,
+)
 
 SUM, PRODUCT, MAXIMUM = 0, 1, 2
 MOST_BOTTOMS = 8
@@ -28,9 +40,10 @@ JOIN = np.dtype(
 """A job."""
 
 
-@inner
-def join(job: Any, arena: int, row: Row, total: Row, image: int) -> None:
+@job_of(JOIN)
+def join(job: Any, run: Any, image: int) -> None:
     """Join the blobs of one picture, from the first to the last."""
+    arena, row, total = run.arena, scratch_row(run, 0), scratch_row(run, 1)
     channels, step = job.channels, pixels_at_a_time(job.channels)
     for line in range(job.lines):
         for first in range(0, job.pixels, step):
@@ -74,23 +87,24 @@ LOOKUP = np.dtype(
 """A job."""
 
 
-@inner
-def lookup(job: Any, arena: int, views: Arena, row: Row, image: int) -> None:
+@job_of(LOOKUP)
+def lookup(job: Any, run: Any, image: int) -> None:
     """Look up every number of one picture."""
+    arena, row = run.arena, scratch_row(run, 0)
     channels = job.channels
     table = carray(floats_at(job.table), (job.length,))
     for line in range(job.lines):
         for pixel in range(job.pixels):
-            start = place(job.source, image, line, pixel)
+            start = arena + place(job.source, image, line, pixel)
             results = row[pixel * channels : (pixel + 1) * channels]
             if job.source.storage == BYTES:
-                codes = views[0][start : start + channels]
+                codes = carray(bytes_at(start), (channels,))
                 for c in range(channels):
                     # Without an offset they are signed.
                     code = np.int64(codes[c]) - OFFSET if OFFSET else np.int64(np.int8(codes[c]))
                     results[c] = table[c * job.apart + code - job.low]
             else:
-                shorts = views[1][start // 2 : start // 2 + channels]
+                shorts = carray(shorts_at(start), (channels,))
                 for c in range(channels):
                     results[c] = table[c * job.apart + np.int64(shorts[c]) - job.low]
         store_line(arena, job.target, job.trim, image, line, row, channels, job.pixels)

@@ -12,9 +12,10 @@ from numba import carray
 
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.jit import inner
+from ristretto.kernels.job import job_of
 from ristretto.kernels.memory import floats_at
 from ristretto.kernels.power import raise_row
-from ristretto.kernels.rows import TRIM, VIEW, ZERO, Row, load_line, pixels_at_a_time, store_line
+from ristretto.kernels.rows import TRIM, VIEW, ZERO, Row, load_line, pixels_at_a_time, scratch_row, store_line
 from ristretto.kernels.tile import WORD
 from ristretto.kernels.vector import F32, I64, each, load, routine, store, vector
 
@@ -34,9 +35,10 @@ RESPONSE = np.dtype(
 """A job."""
 
 
-@inner
-def respond(job: Any, arena: int, row: Row, squares: Row, total: Row, image: int) -> None:
+@job_of(RESPONSE)
+def respond(job: Any, run: Any, image: int) -> None:
     """Normalize one picture; a scratch row has room for `size_of_scratch` numbers."""
+    arena, row, squares, total = run.arena, scratch_row(run, 0), scratch_row(run, 1), scratch_row(run, 2)
     channels = job.channels
     # Sums of squares are on the grid of codes where a table is at hand, else in real units.
     unit = job.codes if job.table else np.float32(1)

@@ -13,13 +13,14 @@ from typing import Any
 
 import llvmlite.ir as ir
 import numpy as np
+from numba import carray
 from numba.core import cgutils
 from numpy.typing import NDArray
 
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.jit import inner
-from ristretto.kernels.memory import bits_of
-from ristretto.kernels.multiply import NAN_FLAG
+from ristretto.kernels.memory import bits_of, floats_at
+from ristretto.kernels.multiply import NAN_FLAG, SCRATCH
 from ristretto.kernels.vector import (
     F32,
     I8,
@@ -71,8 +72,16 @@ TRIM = np.dtype(
 active, perhaps a clamp between `low` and `high` in real units."""
 
 Row = NDArray[np.float32]
-Arena = tuple[NDArray[np.uint8], NDArray[np.int16], NDArray[np.float32]]
-"""The memory that a run works in, as three views of the same bytes."""
+ROWS = 4
+"""Rows of scratch that a job may use, behind the scratch of `multiply`."""
+
+
+@inner
+def scratch_row(run: Any, number: int) -> Row:
+    """Give a row of scratch."""
+    size = run.row_size
+    row: Row = carray(floats_at(run.arena + SCRATCH + 4 * number * size), (size,))
+    return row
 
 
 @inner

@@ -13,8 +13,10 @@ from numba.core import cgutils
 
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.jit import inner
+from ristretto.kernels.job import job_of
 from ristretto.kernels.memory import copy_rows, floats_at
-from ristretto.kernels.rows import REALS, TRIM, VIEW, ZERO, Row, load_line, place, store_line
+from ristretto.kernels.multiply import SCRATCH
+from ristretto.kernels.rows import REALS, TRIM, VIEW, ZERO, load_line, place, scratch_row, store_line
 from ristretto.kernels.tile import WORD
 from ristretto.kernels.vector import F32, I8, I16, I64, family, load, routine, store, vector
 
@@ -89,12 +91,11 @@ def _reaching(job: Any, column: int) -> tuple[int, int]:
     return first, behind - first
 
 
-@inner
-def largest(job: Any, arena: int, line: int, image: int) -> None:
-    """Give the maximum of each window of one picture; both are stored alike.
-
-    At `line` there is room for a line of the picture, and for a pixel.
-    """
+@job_of(WINDOW)
+def largest(job: Any, run: Any, image: int) -> None:
+    """Give the maximum of each window of one picture; both are stored alike."""
+    # The scratch has room for a line of the picture, and for a pixel.
+    arena, line = run.arena, run.arena + SCRATCH
     source, target, storage = job.source, job.target, job.source.storage
     pixel = job.channels << storage
     least = line + job.in_w * pixel
@@ -126,9 +127,10 @@ def largest(job: Any, arena: int, line: int, image: int) -> None:
             take_larger(storage, end, end_step, end, end_step, least, 0, job.out_w, pixel)
 
 
-@inner
-def mean(job: Any, arena: int, row: Row, total: Row, image: int) -> None:
+@job_of(WINDOW)
+def mean(job: Any, run: Any, image: int) -> None:
     """Give the mean of each window of one picture, over its pixels within the padded picture."""
+    arena, row, total = run.arena, scratch_row(run, 0), scratch_row(run, 1)
     channels = job.channels
     pixel = channels * WORD
     sums, numbers = total.ctypes.data, row.ctypes.data

@@ -1,4 +1,4 @@
-"""What of the kernels is cached, what is compiled ahead, and what is said when one is compiled late."""
+"""What of the kernels is cached."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numba
-import numpy as np
 import pytest
 
-from ristretto.execute.compiled.emit import TABLES
 from ristretto.kernels import ahead, jit
 
 
@@ -48,7 +46,7 @@ def test_an_index_without_the_code_is_no_cache(kernel: Any) -> None:
 
 
 def test_the_cache_is_counted(kernel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead, "calls", lambda: (ahead.Call(kernel, (1.0,)), ahead.Call(kernel, (1,))))
+    monkeypatch.setattr(ahead, "units", lambda: (ahead.Call(kernel, (1.0,)), ahead.Call(kernel, (1,))))
     before = ahead.cache_state()
     assert (before.wanted, before.compiled, before.files, before.size) == (2, 0, 0, 0)
     kernel(1.5)
@@ -64,47 +62,3 @@ def test_nothing_is_cached_where_there_is_no_folder(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(jit, "ENTRIES", [])
     state = ahead.cache_state()
     assert (state.folder, state.compiled, state.files, state.complete) == (None, 0, 0, False)
-
-
-def test_the_long_compilation_is_announced_and_no_other(kernel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = numba.njit(double)
-    monkeypatch.setattr(ahead, "LONGEST", kernel)
-    said: list[str] = []
-    with ahead.announced_compilation(said.append):
-        other(1.5)
-        assert not said
-        kernel(1.5)
-        kernel(2.5)
-    assert [line.split(" for ")[0].split(" in ")[0] for line in said] == [
-        "compiling the kernels",
-        "compiled the kernels",
-    ]
-    kernel(1)
-    assert len(said) == 2, "nobody listens any more"
-
-
-def test_loading_from_the_cache_is_not_announced(kernel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    kernel(1.5)
-    again: Any = jit.kernel(double)
-    monkeypatch.setattr(ahead, "LONGEST", again)
-    said: list[str] = []
-    with ahead.announced_compilation(said.append):
-        again(1.5)
-    assert sum(again.stats.cache_hits.values()) == 1
-    assert not said
-
-
-def test_a_compilation_that_fails_is_not_called_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    hopeless: Any = numba.njit(lambda x: x.nonsense)
-    monkeypatch.setattr(ahead, "LONGEST", hopeless)
-    said: list[str] = []
-    with ahead.announced_compilation(said.append), pytest.raises(numba.TypingError):
-        hopeless(1.5)
-    assert [line.split()[0] for line in said] == ["compiling"]
-
-
-def test_programs_are_compiled_for_the_tables_that_the_executor_makes() -> None:
-    assert tuple(TABLES.values()) == ahead.TABLES
-    (program,) = (call for call in ahead.calls() if call.kernel is ahead.LONGEST)
-    made = tuple(np.concatenate([np.zeros(1, record), np.zeros(1, record)]) for record in TABLES.values())
-    assert numba.typeof(program.arguments[1]) == numba.typeof(made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
+from numba.core.ccallback import CFunc
 
 from ristretto.kernels import jit
 from ristretto.kernels.trim import trim
@@ -38,6 +40,42 @@ def test_what_only_kernels_call_is_no_kernel_by_itself(monkeypatch: pytest.Monke
 
     assert jit.kernel(twice)(1.5) == 6
     assert [entry.py_func for entry in jit.ENTRIES] == [twice]
+
+
+@pytest.fixture
+def callback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Makes a function that is called by its address; all that it makes share a cache of their own."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(jit, "ENTRIES", [])
+    return lambda: jit.Callback(double, numba.float64(numba.float64))
+
+
+def test_a_callback_is_compiled_when_it_is_asked_for(callback: Any) -> None:
+    made = callback()
+    assert not (made.is_loaded or made.is_cached)
+    called = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(made.address)
+    assert called(1.5) == 3
+    assert made.is_loaded
+    assert made.is_cached
+
+
+def test_a_callback_is_loaded_from_the_cache(callback: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    callback().load()
+    again = callback()
+    assert again.is_cached
+    assert not again.is_loaded
+    monkeypatch.setattr(CFunc, "_compile_uncached", lambda compiled: pytest.fail("it is compiled"))
+    again.load()
+    assert again.is_loaded
+
+
+def test_a_callback_is_not_cached_for_another_state_of_the_sources(
+    callback: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = callback()
+    made.load()
+    monkeypatch.setattr(jit, "STAMP", "another")
+    assert not made.is_cached
 
 
 def test_sums_are_not_reordered_and_nan_is_not_assumed_away() -> None:

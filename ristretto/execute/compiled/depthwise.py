@@ -16,8 +16,8 @@ from ristretto.execute.compiled.ends import (
     set_real_epilogue,
 )
 from ristretto.execute.compiled.graph import Multiply, Node
-from ristretto.kernels import program
 from ristretto.kernels.cpu import TIER
+from ristretto.kernels.depthwise import depthwise
 from ristretto.kernels.tile import Operand
 from ristretto.net.op import Array
 
@@ -45,7 +45,7 @@ def emit_depthwise(
     offsets = np.array([down * buffer.line + right * buffer.pixel for down, right in taps], np.int64)
     lanes = -(-channels // TIER.lanes) * TIER.lanes
     rows = work.rows.reshape(channels, -1)
-    job = emitter.job(phase, program.DEPTHWISE, node)
+    job = emitter.job(phase, depthwise, node)
     set_places(emitter, job, node, work, 0, 0)
     job["operand"], job["channels"] = operand.value, channels
     if scaling is None:

@@ -15,9 +15,13 @@ from ristretto.execute.compiled.graph import Move, Multiply, Node, Outside, Valu
 from ristretto.execute.compiled.multiplication import emit_multiply
 from ristretto.execute.compiled.storage import Buffer, Layout, works_across
 from ristretto.formats import FixedPoint
-from ristretto.kernels import move, pointwise, program
-from ristretto.kernels.program import TABLES
+from ristretto.kernels import move, pointwise
+from ristretto.kernels.job import JobKind
+from ristretto.kernels.loading import addresses
+from ristretto.kernels.pointwise import join, lookup
+from ristretto.kernels.response import respond
 from ristretto.kernels.rows import BYTES, OFFSET, REALS, SIZES, TRIM, VIEW
+from ristretto.kernels.window import largest, mean
 from ristretto.net import Layer
 from ristretto.net.form import Join, Pointwise, Response, Stack, Window
 from ristretto.net.op import Array
@@ -41,11 +45,11 @@ class Emitter:
     layout: Layout
     half_even: bool
     outside: list[str] = field(default_factory=list)
-    schedule: list[tuple[int, int, int, int]] = field(default_factory=list)
+    planned: list[tuple[int, JobKind, int, bool]] = field(default_factory=list)
+    """For each job its phase, its kind, its address, and whether it takes all pictures at once."""
     makers: list[Node] = field(default_factory=list)
-    tables: dict[int, list[Any]] = field(default_factory=lambda: {kind: [] for kind in TABLES})
     arrays: list[Array] = field(default_factory=list)
-    """What jobs point at: it must live as long as they do."""
+    """The jobs, and what they point at: it must live as long as they do."""
 
     def emit(self) -> None:
         """Write the jobs of every node that is laid out."""
@@ -60,12 +64,10 @@ class Emitter:
                     framed.add(buffer)
                 self.write(node.work, 2 * phase + 1, node)
 
-    def job(self, phase: int, kind: int, node: Node, *, table: int | None = None, across: bool = False) -> Any:
+    def job(self, phase: int, kind: JobKind, node: Node, *, across: bool = False) -> Any:
         """Add an empty job, and give its record."""
-        rows = self.tables[kind if table is None else table]
-        record = np.zeros(1, TABLES[kind if table is None else table])
-        rows.append(record)
-        self.schedule.append((phase, kind, len(rows) - 1, across))
+        record = np.zeros(1, kind.record)
+        self.planned.append((phase, kind, self.address(record), across))
         self.makers.append(node)
         return record[0]
 
@@ -105,7 +107,7 @@ class Emitter:
         return record
 
     def _frame(self, phase: int, buffer: Buffer, node: Node) -> None:
-        job = self.job(phase, program.FRAME, node)
+        job = self.job(phase, move.frame, node)
         height, width = buffer.spread_shape
         down, across = buffer.rim
         spread = buffer.spread != (1, 1)
@@ -130,14 +132,14 @@ class Emitter:
         self._move(phase, node, node.inputs[0], self.view(node.output))
 
     def _move(self, phase: int, node: Node, source: Value, target: Any) -> None:
-        job = self.job(phase, program.MOVE, node)
+        job = self.job(phase, move.move, node)
         job["read"] = job["written"] = move.INSIDE
         job["source"], job["target"], job["trim"] = self.view(source), target, self.trim(node)
         job["channels"], job["lines"], job["pixels"] = source.shape
 
     @write.register
     def _(self, work: Outside, phase: int, node: Node) -> None:
-        job = self.job(phase, program.MOVE, node)
+        job = self.job(phase, move.move, node)
         job["read"] = job["written"] = move.INSIDE
         job["read" if node.output else "written"] = len(self.outside)
         self.outside.append(work.name)
@@ -162,8 +164,7 @@ class Emitter:
     @write.register
     def _(self, work: Window, phase: int, node: Node) -> None:
         assert node.output
-        kind = program.MEAN if work.mean else program.LARGEST
-        job = self.job(phase, kind, node, table=program.LARGEST)
+        job = self.job(phase, mean if work.mean else largest, node)
         job["source"], job["target"], job["trim"] = self.view(node.inputs[0]), self.view(node.output), self.trim(node)
         pairs = {
             "size": work.size,
@@ -179,7 +180,7 @@ class Emitter:
     @write.register
     def _(self, work: Join, phase: int, node: Node) -> None:
         assert node.output
-        job = self.job(phase, program.JOIN, node)
+        job = self.job(phase, join, node)
         for k, (value, factor) in enumerate(zip(node.inputs, work.factors, strict=True)):
             job["sources"][k], job["factors"][k] = self.view(value), factor
         job["target"], job["trim"] = self.view(node.output), self.trim(node)
@@ -194,7 +195,7 @@ class Emitter:
         assert node.layer
         layers = (*node.before, node.layer)
         table = results_by_code(layers, value.fmt, value.shape[0] if work.by_channel else 1)
-        job = self.job(phase, program.LOOKUP, node)
+        job = self.job(phase, lookup, node)
         job["source"], job["target"], job["trim"] = self.view(value), self.view(node.output), self.trim(node)
         job["table"], job["length"] = self.address(table), table.size
         job["apart"], job["low"] = table.shape[1] if work.by_channel else 0, value.fmt.low_code
@@ -204,7 +205,7 @@ class Emitter:
     def _(self, work: Response, phase: int, node: Node) -> None:
         assert node.output
         (value,) = node.inputs
-        job = self.job(phase, program.RESPONSE, node)
+        job = self.job(phase, respond, node)
         job["source"], job["target"], job["trim"] = self.view(value), self.view(node.output), self.trim(node)
         sums = work.neighbours * value.fmt.low_code**2 + 1 if value.fmt else MOST_FACTORS + 1
         factors = np.zeros(1, np.float32)
@@ -217,12 +218,11 @@ class Emitter:
         job["alpha"], job["k"], job["exponent"] = work.alpha, work.k, -work.beta
         job["channels"], job["lines"], job["pixels"] = value.shape
 
-    def finished(self) -> tuple[NDArray[np.int64], tuple[Array, ...]]:
-        """Give the schedule and the tables of jobs."""
-        schedule = np.array(self.schedule, np.int64).reshape(-1, 4)
-        return schedule, tuple(
-            np.concatenate(rows) if rows else np.zeros(0, TABLES[kind]) for kind, rows in self.tables.items()
-        )
+    def schedule(self) -> NDArray[np.int64]:
+        """Give the jobs as `program.run` reads them; kinds that are not compiled yet are."""
+        kinds = addresses(kind for _, kind, _, _ in self.planned)
+        rows = [(phase, kinds[kind], job, across) for phase, kind, job, across in self.planned]
+        return np.array(rows, np.int64).reshape(-1, 4)
 
 
 def results_by_code(layers: Sequence[Layer], fmt: FixedPoint, channels: int) -> NDArray[np.float32]:

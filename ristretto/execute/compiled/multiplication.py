@@ -27,8 +27,8 @@ from ristretto.execute.compiled.ends import (
 from ristretto.execute.compiled.graph import Multiply, Node, Value
 from ristretto.execute.compiled.lines_met import LinesMet
 from ristretto.execute.compiled.storage import Buffer
-from ristretto.kernels import program
 from ristretto.kernels.cpu import TIER
+from ristretto.kernels.multiply import multiply
 from ristretto.kernels.rows import BYTES
 from ristretto.kernels.tile import WORD, Operand
 from ristretto.net import Geometry
@@ -53,7 +53,7 @@ def emit_multiply(emitter: Emitter, phase: int, node: Node, work: Multiply) -> N
     terms = _walk_of(walk, buffer, operand, inputs)
     for group in range(walk.groups):
         picked = slice(group * outputs, (group + 1) * outputs)
-        job = emitter.job(phase, program.MULTIPLY, node, across=work.across)
+        job = emitter.job(phase, multiply, node, across=work.across)
         set_places(emitter, job, node, work, group * inputs, group * outputs)
         job["operand"], job["outputs"] = operand.value, outputs
         rows = work.rows[picked]

@@ -15,6 +15,7 @@ from ristretto.execute.compiled.graph import Builder, Multiply
 from ristretto.execute.compiled.storage import Layout, lay_out
 from ristretto.execute.values import State
 from ristretto.formats import Arithmetic
+from ristretto.kernels.job import RUN
 from ristretto.kernels.program import NO_NAN, run
 from ristretto.net.op import Array
 
@@ -62,7 +63,7 @@ class ProgramStep:
         self.arena_size, self.row = layout.size(self.at_once), layout.row
         self.emitter = Emitter(layout, half_even=arithmetic.half_even)
         self.emitter.emit()
-        self.schedule, self.jobs = self.emitter.finished()
+        self.schedule = self.emitter.schedule()
         self.arenas: SimpleQueue[Array] = SimpleQueue()
         self.pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
 
@@ -93,8 +94,10 @@ class ProgramStep:
             arena = self.arenas.get_nowait()
         except Empty:
             arena = np.zeros(self.arena_size, np.uint8)
-        count = min(self.at_once, self.pictures - start)
-        failed = run(self.schedule, self.jobs, arena, self.row, outside, start, count)
+        shared = np.zeros(1, RUN)
+        shared["arena"], shared["row_size"], shared["outside"] = arena.ctypes.data, self.row, outside.ctypes.data
+        shared["first"], shared["count"] = start, min(self.at_once, self.pictures - start)
+        failed = run(self.schedule, shared)
         self.arenas.put(arena)
         return failed
 

@@ -9,9 +9,8 @@ from ristretto.execute.compiled.graph import WIDEST_CODE, Graph, Multiply, Node,
 from ristretto.execute.compiled.signs import never_negative
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.multiply import SCRATCH
-from ristretto.kernels.program import ROWS
 from ristretto.kernels.response import size_of_scratch
-from ristretto.kernels.rows import BYTES, REALS, SHORTS, SIZES
+from ristretto.kernels.rows import BYTES, REALS, ROWS, SHORTS, SIZES
 from ristretto.net.form import Pointwise, Response, Stack
 
 BYTE_BITS = 8
