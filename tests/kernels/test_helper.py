@@ -49,7 +49,13 @@ def test_the_helper_takes_the_last_and_each_is_told_of_once(loaded: list[int], m
 
 @pytest.mark.parametrize(
     "program",
-    ["", "raise SystemExit(3)", "input()", "input(); import time; time.sleep(1)", "print(input(), flush=True); input()"],
+    [
+        "",
+        "raise SystemExit(3)",
+        "input()",
+        "input(); import time; time.sleep(1)",
+        "print(input(), flush=True); input()",
+    ],
     ids=["at once", "with an error", "at its first", "when all else is done", "at its second"],
 )
 def test_what_a_helper_leaves_is_done_here(program: str, loaded: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
