@@ -104,11 +104,13 @@ def multiply(job: Any, run: Any, image: int) -> None:
             outputs = min(lanes, job.outputs - panel * lanes)
             all_first, all_weights = job.first + panel * first_sums, job.weights + panel * job.panel
             thresholds = job.thresholds + panel * lanes * WORD
+            # The next panel, which the first tile has fetched; 0 where that is done, or there is none.
+            ahead = job.panel if panel + 1 < job.panels else 0
             if wide:
                 bias = job.bias + panel * lanes * 8
             for line in range(top, bottom):
-                run, runs, first = met[3 * line], met[3 * line + 1], all_first + met[3 * line + 2]
-                offsets, weights = job.offsets + 8 * run, all_weights + run * words * first_sums
+                begun, runs, first = met[3 * line], met[3 * line + 1], all_first + met[3 * line + 2]
+                offsets, weights = job.offsets + 8 * begun, all_weights + begun * words * first_sums
                 for start in range(0, width, height):
                     pixel = min(start, width - height)
                     begin = source + line * source_line + pixel * source_pixel
@@ -120,13 +122,14 @@ def multiply(job: Any, run: Any, image: int) -> None:
                         # Sums of real numbers that are trimmed have no ends there: they are only stored.
                         place, distance = (to, step) if in_registers else (sums, first_sums)
                         multiply_and_finish(
-                            which, begin, source_pixel, offsets, runs, words, weights, first, packed, thresholds,
-                            place, distance,
+                            which, begin, source_pixel, offsets, runs, words, weights, first, ahead, packed,
+                            thresholds, place, distance,
                         )  # fmt: skip
                     elif wide:
                         _wide_sums(job, which, height, panel, arena, begin, first)
                     else:
-                        multiply_tile(which, begin, source_pixel, offsets, runs, words, weights, first, sums)
+                        multiply_tile(which, begin, source_pixel, offsets, runs, words, weights, first, ahead, sums)
+                    ahead = 0
                     if not in_registers:
                         finish(finishing, sums, packed, to, step, height, vectors, bias)
                     if apart:
@@ -147,6 +150,6 @@ def _wide_sums(job: Any, which: int, height: int, panel: int, arena: int, source
             runs = min(job.runs_at_a_time, job.runs - run)
             multiply_tile(
                 which, source, job.source_pixel, job.offsets + 8 * run, runs, job.words, weights + run * row, zeros,
-                narrow,
+                0, narrow,
             )  # fmt: skip
             widen(narrow, wide, shift, vectors)

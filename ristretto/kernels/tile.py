@@ -18,10 +18,27 @@ from functools import partial, reduce
 import llvmlite.ir as ir
 
 from ristretto.kernels.cpu import TIER, Shape, Tier, features
-from ristretto.kernels.vector import F32, I8, I16, I32, I64, Emit, call, filled, load, splat, store, suffix, vector
+from ristretto.kernels.vector import (
+    F32,
+    I8,
+    I16,
+    I32,
+    I64,
+    Emit,
+    call,
+    filled,
+    load,
+    prefetch,
+    splat,
+    store,
+    suffix,
+    vector,
+)
 
 WORD = 4
 """Bytes of a word."""
+CACHE_LINE = 64
+"""Bytes that come from memory at a time, on all processors that tiers are made for."""
 
 
 class Operand(Enum):
@@ -140,7 +157,8 @@ def emit_tile(b: ir.IRBuilder, operands: Sequence[ir.Value], tier: Tier, operand
 
     Its operands are: the address of the first pixel's inputs, the distance between pixels, bytes; the address of
     the runs' offsets, bytes, int64; how many runs and words in a run there are, both at least one; the addresses of
-    the weights, of the sums' first values (one for each lane of a row), and of the sums (height rows).
+    the weights and of the sums' first values (one for each lane of a row); how far behind the weights those stand that
+    are wanted next, bytes, 0 for none; and the address of the sums (height rows).
     """
     sums = emit_sums(b, operands[:-1], tier, operand, shape)
     size = WORD * tier.lanes
@@ -151,7 +169,7 @@ def emit_tile(b: ir.IRBuilder, operands: Sequence[ir.Value], tier: Tier, operand
 
 def emit_sums(b: ir.IRBuilder, operands: Sequence[ir.Value], tier: Tier, operand: Operand, shape: Shape) -> Sums:
     """Write the loop, and give the sums in registers; the operands are those of `emit_tile` but the last."""
-    inputs, distance, offsets, runs, words, weights, first = operands
+    inputs, distance, offsets, runs, words, weights, first, ahead = operands
     height, vectors = shape
     scalar = F32 if operand is Operand.FLOATS else I32
     kind, row = vector(scalar, tier.lanes), WORD * tier.lanes * vectors
@@ -177,6 +195,10 @@ def emit_sums(b: ir.IRBuilder, operands: Sequence[ir.Value], tier: Tier, operand
     current = [[b.phi(kind) for _ in range(vectors)] for _ in range(height)]
     at_a_time = range(operand.words)
     rows = [[load(b, b.add(at, I64(row * k + row // vectors * j)), kind) for k in at_a_time] for j in range(vectors)]
+    # Next weights come from memory while these are multiplied: nothing else can tell the processor where they are.
+    following_weights = b.add(at, ahead)
+    for line in range(0, row * operand.words, CACHE_LINE):
+        prefetch(b, b.add(following_weights, I64(line)))
     grown = []
     for i in range(height):
         base = pixels[i // 3]

@@ -47,6 +47,12 @@ def store(b: ir.IRBuilder, value: ir.Value, address: ir.Value) -> None:
     b.store(value, b.inttoptr(address, value.type.as_pointer())).align = 1
 
 
+def prefetch(b: ir.IRBuilder, address: ir.Value) -> None:
+    """Have the line of memory at an address brought near, into the second cache; there may be nothing at it."""
+    to_read, near, of_data = I32(0), I32(2), I32(1)
+    call(b, "llvm.prefetch", ir.VoidType(), b.inttoptr(address, I8.as_pointer()), to_read, near, of_data)
+
+
 def call(b: ir.IRBuilder, name: str, result: ir.Type, *operands: ir.Value) -> ir.Value:
     """Call one of LLVM's own functions."""
     declared = ir.FunctionType(result, [operand.type for operand in operands])

@@ -38,12 +38,12 @@ def assembly(tier: str, operand: Operand, shape: Shape) -> str:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     module = ir.Module()
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 11), "tile")
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 12), "tile")
     builder = ir.IRBuilder(function.append_basic_block())
     if operand is Operand.FLOATS:
         emit_clamped_tile(builder, function.args, NAMED[tier], operand, shape)
     else:
-        emit_tile(builder, function.args[:8], NAMED[tier], operand, shape)
+        emit_tile(builder, function.args[:9], NAMED[tier], operand, shape)
     builder.ret_void()
     triple, cpu, features = PROCESSORS[tier]
     machine = llvm.Target.from_triple(triple).create_target_machine(cpu=cpu, features=features, opt=3)
@@ -130,6 +130,14 @@ def test_sums_stay_in_registers(tier: str, operand: Operand) -> None:
             if re.search(r"Spill|Reload", line) and re.search(r"[xyz]mm\d|\bq\d", line)
         ]
         assert not spilled, shape
+
+
+@pytest.mark.parametrize("tier", PROCESSORS)
+def test_next_weights_are_fetched_line_by_line(tier: str) -> None:
+    lanes, name = NAMED[tier].lanes, "prfm" if tier.startswith("neon") else "prefetcht1"
+    for shape in NAMED[tier].tiles:
+        weights = tile.WORD * lanes * shape[1]
+        assert used(tier, Operand.PAIRS, shape)[name] == math.ceil(weights / tile.CACHE_LINE), shape
 
 
 def test_every_tile_has_a_number_of_its_own() -> None:
