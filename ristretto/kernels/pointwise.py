@@ -49,9 +49,11 @@ def join(job: Any, run: Any, image: int) -> None:
         for first in range(0, job.pixels, step):
             pixels = min(step, job.pixels - first)
             for k in range(job.bottoms):
-                target = total if k == 0 else row
+                target, factor = total if k == 0 else row, job.factors[k]
+                if k > 0 and job.operation == SUM and factor == 1:
+                    load_line(arena, job.sources[k], image, line, total, channels, pixels, first, added=True)
+                    continue
                 load_line(arena, job.sources[k], image, line, target, channels, pixels, first)
-                factor = job.factors[k]
                 if job.operation == SUM and factor != 1:
                     for i in range(channels * pixels):
                         target[i] *= factor

@@ -8,6 +8,7 @@ computes, and stores the row trimmed. So each computation is written once, and i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
 from functools import partial
 from typing import Any
 
@@ -33,7 +34,6 @@ from ristretto.kernels.vector import (
     filled,
     in_steps,
     load,
-    routine,
     splat,
     store,
     vector,
@@ -96,8 +96,8 @@ def _real(b: ir.IRBuilder, bits: ir.Value, lanes: int) -> ir.Value:
     return splat(b, b.bitcast(b.trunc(bits, I32), F32), lanes)
 
 
-def _emit_load(b: ir.IRBuilder, operands: Sequence[ir.Value], *, storage: int) -> None:
-    """Write the routine that loads numbers in real units: source, row, count, bits of the step."""
+def _emit_load(b: ir.IRBuilder, operands: Sequence[ir.Value], *, storage: int, added: bool) -> None:
+    """Write the routine that loads numbers in real units, or adds them to a row: source, row, count, bits of a step."""
     source, row, count, step = operands
 
     def body(first: ir.Value, lanes: int) -> None:
@@ -107,110 +107,124 @@ def _emit_load(b: ir.IRBuilder, operands: Sequence[ir.Value], *, storage: int) -
             x = (b.sitofp if signed else b.uitofp)(x, vector(F32, lanes))
             x = b.fsub(x, filled(F32, lanes, float(OFFSET))) if storage == BYTES else x
             x = b.fmul(x, _real(b, step, lanes))
-        store(b, x, b.add(row, b.mul(first, I64(4))))
+        address = b.add(row, b.mul(first, I64(4)))
+        store(b, b.fadd(load(b, address, x.type), x) if added else x, address)
 
     each(b, count, body, TIER.lanes)
 
 
-def _emit_trim(b: ir.IRBuilder, operands: Sequence[ir.Value], *, half_even: bool) -> None:
-    """Write the routine that trims numbers to codes, or by a step back to real units.
+class Ending(IntEnum):
+    """What is done to real numbers when they are stored."""
 
-    Its operands are: row, count, the bits of scale, step, low and high; whether codes are wanted; and the address of a
-    word that is set where a number is NaN and should be a code.
+    NONE = 0
+    CLAMP = 1
+    TRIM = 2
+    """Halves go away from zero."""
+    TRIM_HALF_EVEN = 3
+
+
+def _emit_store(b: ir.IRBuilder, operands: Sequence[ir.Value], *, storage: int, ending: Ending) -> None:
+    """Write the routine that stores a row.
+
+    Its operands are: row, target, count, the bits of scale, step, low and high; and the address of a word that is set
+    where a number is NaN and should be a code.
     """
-    row, count, scale, step, low, high, coded, flag = operands
+    row, target, count, scale, step, low, high, flag = operands
+    coded, trims = storage != REALS, ending >= Ending.TRIM
     # In a register until the end: a word in memory would be waited for at every vector.
     seen = cgutils.alloca_once_value(b, ir.Constant(ir.IntType(1), 0))
 
     def body(first: ir.Value, lanes: int) -> None:
-        kind = vector(F32, lanes)
-        address = b.add(row, b.mul(first, I64(4)))
+        x = load(b, b.add(row, b.mul(first, I64(4))), vector(F32, lanes))
         ends = _real(b, low, lanes), _real(b, high, lanes)
-        x = in_steps(b, load(b, address, kind), _real(b, scale, lanes), *ends, half_even=half_even)
-        with b.if_else(b.icmp_signed("!=", coded, I64(0))) as (codes, reals):
-            with codes:
-                missing = b.bitcast(b.fcmp_unordered("uno", x, x), ir.IntType(lanes))
-                some = b.icmp_unsigned("!=", missing, missing.type(0))
-                b.store(b.or_(b.load(seen), some), seen)
-                store(b, x, address)
-            with reals:
-                # There is one zero, as among the codes.
-                store(b, b.fadd(b.fmul(x, _real(b, step, lanes)), filled(F32, lanes, 0.0)), address)
+        if trims:
+            x = in_steps(b, x, _real(b, scale, lanes), *ends, half_even=ending is Ending.TRIM_HALF_EVEN)
+        elif ending is Ending.CLAMP:
+            x = clamped(b, x, *ends)
+        if coded:
+            missing = b.bitcast(b.fcmp_unordered("uno", x, x), ir.IntType(lanes))
+            b.store(b.or_(b.load(seen), b.icmp_unsigned("!=", missing, missing.type(0))), seen)
+            # NaN has no code: whatever stands here then, the run is refused.
+            x = b.fptosi(x, vector(I32, lanes))
+            x = b.add(x, filled(I32, lanes, OFFSET)) if storage == BYTES else x
+            x = b.trunc(x, vector(STORED[storage], lanes))
+        elif trims:
+            # There is one zero, as among the codes.
+            x = b.fadd(b.fmul(x, _real(b, step, lanes)), filled(F32, lanes, 0.0))
+        store(b, x, b.add(target, b.mul(first, I64(SIZES[storage]))))
 
     each(b, count, body, TIER.lanes)
     with b.if_then(b.load(seen)):
         b.store(I64(1), b.inttoptr(flag, I64.as_pointer()))
 
 
-def _emit_clamp(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
-    """Write the routine that brings numbers between two ends: row, count, the bits of the ends."""
-    row, count, low, high = operands
-
-    def body(first: ir.Value, lanes: int) -> None:
-        address = b.add(row, b.mul(first, I64(4)))
-        x = load(b, address, vector(F32, lanes))
-        store(b, clamped(b, x, _real(b, low, lanes), _real(b, high, lanes)), address)
-
-    each(b, count, body, TIER.lanes)
-
-
-def _emit_store(b: ir.IRBuilder, operands: Sequence[ir.Value], *, storage: int) -> None:
-    """Write the routine that stores a row as it is: row, target, count."""
-    row, target, count = operands
-
-    def body(first: ir.Value, lanes: int) -> None:
-        x = load(b, b.add(row, b.mul(first, I64(4))), vector(F32, lanes))
-        if storage != REALS:
-            # NaN has no code: whatever stands here then, the run is refused.
-            x = b.fptosi(x, vector(I32, lanes))
-            x = b.add(x, filled(I32, lanes, OFFSET)) if storage == BYTES else x
-            x = b.trunc(x, vector(STORED[storage], lanes))
-        store(b, x, b.add(target, b.mul(first, I64(SIZES[storage]))))
-
-    each(b, count, body, TIER.lanes)
-
-
 STORAGES = (BYTES, SHORTS, REALS)
-load_row = family("load", {storage: partial(_emit_load, storage=storage) for storage in STORAGES})
-store_row = family("store", {storage: partial(_emit_store, storage=storage) for storage in STORAGES})
-trim_row = family("trim", {half_even: partial(_emit_trim, half_even=bool(half_even)) for half_even in (0, 1)})
-clamp_row = routine("clamp", _emit_clamp)
+LOADS, STORES = 2, len(Ending)
+"""Routines of a storage."""
+load_row = family(
+    "load",
+    {
+        LOADS * storage + added: partial(_emit_load, storage=storage, added=bool(added))
+        for storage in STORAGES
+        for added in range(LOADS)
+    },
+)
+store_row = family(
+    "store",
+    {
+        STORES * storage + ending: partial(_emit_store, storage=storage, ending=ending)
+        for storage in STORAGES
+        for ending in Ending
+        # Codes are always trimmed.
+        if storage == REALS or ending >= Ending.TRIM
+    },
+)
 
 
 @inner
 def load_line(
-    arena: int, view: Any, image: int, line: int, row: Row, channels: int, pixels: int, first: int = 0
+    arena: int,
+    view: Any,
+    image: int,
+    line: int,
+    row: Row,
+    channels: int,
+    pixels: int,
+    first: int = 0,
+    added: bool = False,
 ) -> None:
-    """Load pixels of a line in real units, from the `first` one on, a pixel's channels side by side."""
+    """Load pixels of a line in real units, from the `first` one on, a pixel's channels side by side.
+
+    They may be `added` to what stands in the row.
+    """
     start, step = arena + place(view, image, line, first), np.int64(bits_of(view.step))
-    to = row.ctypes.data
+    to, which = row.ctypes.data, LOADS * view.storage + added
     if view.pixel == channels << view.storage:
-        load_row(view.storage, start, to, channels * pixels, step)
+        load_row(which, start, to, channels * pixels, step)
     else:
         for pixel in range(pixels):
-            load_row(view.storage, start + pixel * view.pixel, to + 4 * pixel * channels, channels, step)
+            load_row(which, start + pixel * view.pixel, to + 4 * pixel * channels, channels, step)
 
 
 @inner
 def store_line(
     arena: int, view: Any, trim: Any, image: int, line: int, row: Row, channels: int, pixels: int, first: int = 0
 ) -> None:
-    """Trim pixels of a line and store them, from the `first` one on; `row` is overwritten.
+    """Trim pixels of a line and store them, from the `first` one on.
 
     Where a number is NaN and has no code to be stored as, the word at `NAN_FLAG` is set.
     """
-    start, begin, count = arena + place(view, image, line, first), row.ctypes.data, channels * pixels
+    start, begin, flag = arena + place(view, image, line, first), row.ctypes.data, arena + NAN_FLAG
+    which = STORES * view.storage + (Ending.TRIM + trim.half_even if trim.active else trim.bounded)
+    scale, step = np.int64(bits_of(trim.scale)), np.int64(bits_of(trim.step))
     low, high = np.int64(bits_of(trim.low)), np.int64(bits_of(trim.high))
-    if trim.active:
-        scale, step = np.int64(bits_of(trim.scale)), np.int64(bits_of(trim.step))
-        trim_row(trim.half_even, begin, count, scale, step, low, high, view.storage != REALS, arena + NAN_FLAG)
-    elif trim.bounded:
-        clamp_row(begin, count, low, high)
     if view.pixel == channels << view.storage:
-        store_row(view.storage, begin, start, count)
+        store_row(which, begin, start, channels * pixels, scale, step, low, high, flag)
     else:
         for pixel in range(pixels):
-            store_row(view.storage, begin + 4 * pixel * channels, start + pixel * view.pixel, channels)
+            store_row(
+                which, begin + 4 * pixel * channels, start + pixel * view.pixel, channels, scale, step, low, high, flag
+            )
 
 
 @inner
