@@ -1,12 +1,15 @@
-"""Layers that work number by number: several blobs joined, and functions of one number as tables of its codes."""
+"""Layers that work number by number: several blobs joined, functions of one number as tables of its codes, and sums."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import llvmlite.ir as ir
 import numpy as np
 from numba import carray
 
+from ristretto.kernels.cpu import TIER
 from ristretto.kernels.jit import inner
 from ristretto.kernels.job import job_of
 from ristretto.kernels.memory import bytes_at, floats_at, shorts_at
@@ -22,6 +25,8 @@ from ristretto.kernels.rows import (
     scratch_row,
     store_line,
 )
+from ristretto.kernels.tile import WORD
+from ristretto.kernels.vector import F32, I64, each, load, routine, store, vector
 
 SUM, PRODUCT, MAXIMUM = 0, 1, 2
 MOST_BOTTOMS = 8
@@ -74,6 +79,53 @@ def _join(total: Row, row: Row, count: int, operation: int) -> None:
         for i in range(count):
             # NaN is the largest of all, as numpy has it.
             total[i] = total[i] if total[i] > row[i] or total[i] != total[i] else row[i]
+
+
+AFFINE = np.dtype(
+    [
+        ("source", VIEW),
+        ("target", VIEW),
+        ("trim", TRIM),
+        # The address of what is taken off, divided by, multiplied by and added: float32 (4, channels).
+        *((name, np.int64) for name in ("operands", "lines", "pixels", "channels")),
+    ],
+    align=True,
+)
+"""A job."""
+LEFT_OUT = (0.0, 1.0, 1.0, -0.0)
+"""Operands that leave every number as it is, the sign of a zero included."""
+
+
+def _emit_affine(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
+    """Write the routine that does the four operations to the channels of a pixel: its address, operands, count."""
+    pixel, table, count = operands
+
+    def body(first: ir.Value, lanes: int) -> None:
+        at, kind, row = b.mul(first, I64(WORD)), vector(F32, lanes), b.mul(count, I64(WORD))
+        address = b.add(pixel, at)
+        x = load(b, address, kind)
+        for k, operation in enumerate((b.fsub, b.fdiv, b.fmul, b.fadd)):
+            x = operation(x, load(b, b.add(b.add(table, b.mul(row, I64(k))), at), kind))
+        store(b, x, address)
+
+    each(b, count, body, TIER.lanes)
+
+
+affine_pixel = routine("affine", _emit_affine)
+
+
+@job_of(AFFINE)
+def affine(job: Any, run: Any, image: int) -> None:
+    """Multiply and add in one picture."""
+    arena, row = run.arena, scratch_row(run, 0)
+    channels, step, address = job.channels, pixels_at_a_time(job.channels), row.ctypes.data
+    for line in range(job.lines):
+        for first in range(0, job.pixels, step):
+            pixels = min(step, job.pixels - first)
+            load_line(arena, job.source, image, line, row, channels, pixels, first)
+            for pixel in range(pixels):
+                affine_pixel(address + WORD * pixel * channels, job.operands, channels)
+            store_line(arena, job.target, job.trim, image, line, row, channels, pixels, first)
 
 
 LOOKUP = np.dtype(

@@ -12,11 +12,11 @@ from ristretto.kernels.job import JobKind, call_job
 from ristretto.kernels.memory import integers_at
 from ristretto.kernels.move import frame, move
 from ristretto.kernels.multiply import NAN_FLAG, multiply
-from ristretto.kernels.pointwise import join, lookup
+from ristretto.kernels.pointwise import affine, join, lookup
 from ristretto.kernels.response import respond
 from ristretto.kernels.window import largest, mean
 
-KINDS: tuple[JobKind, ...] = (multiply, depthwise, respond, join, mean, move, lookup, largest, frame)
+KINDS: tuple[JobKind, ...] = (multiply, depthwise, respond, join, mean, move, affine, lookup, largest, frame)
 """Every kind of job."""
 
 PHASE, KIND, JOB, ACROSS = range(4)

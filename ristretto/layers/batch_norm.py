@@ -11,7 +11,7 @@ import numpy as np
 from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
-from ristretto.net.form import Form, Pointwise
+from ristretto.net.form import Affine, Form, Pointwise
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 from ristretto.net.phase import Phase
 
@@ -74,18 +74,20 @@ class BatchNorm(Op):
         factor = np.zeros_like(weight) if weight[0] == 0 else 1 / weight
         return means * factor, variances * factor
 
-    def affine(self, blobs: Sequence[Array], channels: int) -> tuple[Array, Array] | None:
-        """Give both from the stored statistics; None where the batch's own are taken."""
+    def _deviations(self, variances: Array) -> Array:
+        deviations: Array = np.sqrt(variances + variances.dtype.type(self.eps))
+        return deviations
+
+    def affine(self, blobs: Sequence[Array], channels: int) -> Affine | None:
+        """Give means and deviations from the stored statistics; None where the batch's own are taken."""
         if self.use_global_stats is False or [blob.size for blob in blobs] != [channels, channels, 1]:
             return None
-        means, variances = self.statistics([np.asarray(blob, np.float64) for blob in blobs])
-        factors = 1 / np.sqrt(variances + self.eps)
-        return factors, -means * factors
+        means, variances = self.statistics(blobs)
+        return Affine(mean=means, deviation=self._deviations(variances))
 
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Subtract the mean, divide by the deviation."""
         x = bottoms[0]
-        number = x.dtype.type
         if self.use_global_stats is False:
             others = (0, *range(2, x.ndim))
             centred = x - x.mean(axis=others, keepdims=True)
@@ -93,7 +95,7 @@ class BatchNorm(Op):
         else:
             means, variances = (value.reshape(-1, *(1,) * (x.ndim - 2)) for value in self.statistics(blobs))
             centred = x - means
-        return (centred / np.sqrt(variances + number(self.eps)),)
+        return (centred / self._deviations(variances),)
 
     def form(self, bottoms: Sequence[Shape]) -> Form | None:
         """Give a function of the number and its channel; None for the batch's own statistics."""

@@ -60,8 +60,8 @@ class Coverage:
         return (*part, *(1,) * (len(bottom) - start - len(part)))
 
     def by_channel(self, part: Array, channels: int) -> Array | None:
-        """Give a blob as one number for each channel, float64 (channels,); None where it is something else."""
-        numbers = np.asarray(part, np.float64).reshape(-1)
+        """Give a blob as one number for each channel, (channels,); None where it is something else."""
+        numbers = part.reshape(-1)
         if self.num_axes == 0 and numbers.size == 1:
             return np.repeat(numbers, channels)
         # What covers more axes than axis 1 and still has no more numbers has one for each channel.

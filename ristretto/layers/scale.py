@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from ristretto.layers.coverage import Coverage
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
-from ristretto.net.form import Form
+from ristretto.net.form import Affine, Form
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -54,15 +52,14 @@ class Scale(Op):
         blobs = 2 - len(bottoms) + self.bias_term
         return (self.coverage.part(bottoms),) * blobs
 
-    def affine(self, blobs: Sequence[Array], channels: int) -> tuple[Array, Array] | None:
+    def affine(self, blobs: Sequence[Array], channels: int) -> Affine | None:
         """Give the blobs, where they are one number for each channel."""
         if len(blobs) != 1 + self.bias_term:
             return None
         factors, *summands = (self.coverage.by_channel(blob, channels) for blob in blobs)
-        if factors is None:
+        if factors is None or any(summand is None for summand in summands):
             return None
-        bias = summands[0] if summands else np.zeros(channels)
-        return None if bias is None else (factors, bias)
+        return Affine(factor=factors, summand=summands[0] if summands else None)
 
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Multiply, then add."""

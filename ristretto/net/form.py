@@ -117,4 +117,42 @@ class Response:
         return min(self.size // 2, max(picture[1:]) - 1 if self.within else picture[0] - 1)
 
 
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """``(x - mean) / deviation * factor + summand`` with numbers for each channel, each operation rounded.
+
+    Parameters
+    ----------
+    mean, deviation, factor, summand : array (channels,) or None
+        None leaves the operation out.
+    """
+
+    mean: NDArray[Any] | None = None
+    deviation: NDArray[Any] | None = None
+    factor: NDArray[Any] | None = None
+    summand: NDArray[Any] | None = None
+
+    @property
+    def operands(self) -> tuple[NDArray[Any] | None, ...]:
+        """Give all four in order."""
+        return self.mean, self.deviation, self.factor, self.summand
+
+    def then(self, other: Affine) -> Affine | None:
+        """Give both, one after the other, as one; None where the order of operations would be another."""
+        used, added = (
+            [place for place, operand in enumerate(it.operands) if operand is not None] for it in (self, other)
+        )
+        if used and added and used[-1] >= added[0]:
+            return None
+        return Affine(*(b if a is None else a for a, b in zip(self.operands, other.operands, strict=True)))
+
+    def joined(self, channels: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give factors and summands that do the same in exact numbers: float64, (channels,) each."""
+        factors = np.ones(channels) if self.deviation is None else 1 / self.deviation.astype(np.float64)
+        summands = np.zeros(channels) if self.mean is None else -self.mean.astype(np.float64) * factors
+        if self.factor is not None:
+            factors, summands = factors * self.factor, summands * self.factor
+        return factors, summands if self.summand is None else summands + self.summand
+
+
 Form = Same | Clamp | Pointwise | Window | Join | Stack | Response

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
-from ristretto.net.form import Form
+from ristretto.net.form import Affine, Form
 from ristretto.net.phase import Phase
 
 Shape = tuple[int, ...]
@@ -259,8 +259,10 @@ class Op(ABC):
         """
         raise TypeError(f"{self.type} has no weights to scale")
 
-    def affine(self, blobs: Sequence[Array], channels: int) -> tuple[Array, Array] | None:
-        """Give what the layer does to its bottom, when it multiplies and adds one number for each channel.
+    def affine(self, blobs: Sequence[Array], channels: int) -> Affine | None:
+        """Give what the layer does to its only bottom, when it multiplies and adds one number for each channel.
+
+        `forward` does the same operations, in the type of the blobs and the bottom.
 
         Parameters
         ----------
@@ -271,8 +273,8 @@ class Op(ABC):
 
         Returns
         -------
-        (factors, summands), float64 arrays, (channels,) each; or None
-            ``factors * bottom + summands`` is the top; None where that is not all that the layer does.
+        Affine or None
+            None where that is not all that the layer does.
         """
         return None
 

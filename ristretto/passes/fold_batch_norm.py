@@ -216,8 +216,11 @@ def _numbers(layers: Sequence[Layer], channels: int) -> tuple[NDArray[np.float64
         if not layer.blobs:
             raise ModelError("no weights", layer=layer.name, hint="does the caffemodel belong to this prototxt?")
     with np.errstate(divide="ignore", invalid="ignore"):
-        numbers = layers[0].op.affine(layers[0].blobs, channels)
-    return numbers or "its numbers are not one for each channel, or they are the batch's"
+        blobs = [np.asarray(blob, np.float64) for blob in layers[0].blobs]
+        numbers = layers[0].op.affine(blobs, channels)
+        if numbers:
+            return numbers.joined(channels)
+    return "its numbers are not one for each channel, or they are the batch's"
 
 
 def _no_chain(nets: Sequence[Net], layer: Layer) -> str:

@@ -14,6 +14,7 @@ from ristretto.layers import (
     ELU,
     LRN,
     AbsVal,
+    BatchNorm,
     Bias,
     Clip,
     Concat,
@@ -44,7 +45,21 @@ EXACT = ("conv", "conv", "relu", "max", "concat", "dropout")
 """Layers that compute exactly on numbers of a grid."""
 ALL = (
     *(*EXACT, "conv", "depthwise", "deconv", "ip"),
-    *("slope", "prelu", "relu6", "clip", "function", "join", "join", "ave", "lrn", "split", "flatten", "permute"),
+    *(
+        "slope",
+        "prelu",
+        "relu6",
+        "clip",
+        "function",
+        "join",
+        "join",
+        "ave",
+        "lrn",
+        "split",
+        "flatten",
+        "permute",
+        "affine",
+    ),
 )
 """Every form that a compiled program knows, and a layer that it does not know."""
 
@@ -53,6 +68,7 @@ FUNCTIONS: tuple[Op, ...] = (
     *(Sigmoid(), Swish(1.5), TanH(), Threshold(0.25), Scale(bias_term=True), Scale(), Bias()),
 )
 """Functions of one number, or of one and its channel, with a result for every one: an Exp soon runs out of float32."""
+AFFINE: tuple[Op, ...] = (BatchNorm(use_global_stats=True), Scale(bias_term=True), Scale(), Bias())
 WIDEST = 14
 """Pixels of a picture that may still grow."""
 Kinds = dict[str, Callable[[str], object]]
@@ -95,12 +111,13 @@ class Builder:
     layers: list[Layer] = field(default_factory=list)
     shapes: dict[str, Shape] = field(default_factory=dict)
 
-    def add(self, op: Op, bottoms: tuple[str, ...], *, in_place: bool = False) -> str:
-        """Add a layer; give its top."""
+    def add(self, op: Op, bottoms: tuple[str, ...], *, in_place: bool = False, positive: bool = False) -> str:
+        """Add a layer, with `positive` weights if need be; give its top."""
         name = f"{op.type.lower()}{len(self.layers)}"
         top = bottoms[0] if in_place else name
         shapes = [self.shapes[blob] for blob in bottoms]
         blobs = tuple(self.numbers(shape) for shape in op.blob_shapes(shapes))
+        blobs = tuple(np.abs(blob) + np.float32(0.5) for blob in blobs) if positive else blobs
         quant = self.draw(self.quants) if op.part else None
         made = op.infer(shapes)
         tops = (top, *(f"{name}.{index}" for index in range(1, len(made))))
@@ -201,6 +218,11 @@ class Builder:
         factors = st.tuples(*[st.sampled_from((1.0, -1.0, 0.5, 0.3))] * len(blobs))
         self.add(Eltwise(operation, self.draw(st.just(()) | factors) if operation == "SUM" else ()), blobs)
 
+    def affine(self, blob: str) -> None:
+        """Multiply and add by channel, one layer after the other; others may read what stands between."""
+        for op in self.draw(st.lists(st.sampled_from(AFFINE), min_size=1, max_size=3)):
+            blob = self.add(op, (blob,), in_place=self.draw(st.booleans()), positive=isinstance(op, BatchNorm))
+
     def clip(self, blob: str) -> None:
         """Add a clip, whose ends lie on a coarse grid, on a fine one or on none."""
         low, high = sorted(self.draw(st.tuples(*[st.sampled_from((-2.0, -0.7, -0.125, 0.0, 0.3, 1.0, 2.5))] * 2)))
@@ -233,6 +255,7 @@ class Builder:
             "prelu": lambda blob: self.any_place(PReLU(self.draw(st.booleans())), blob),
             "relu6": lambda blob: self.any_place(ReLU6(), blob),
             "clip": self.clip,
+            "affine": self.affine,
             "function": lambda blob: self.any_place(self.draw(st.sampled_from(FUNCTIONS)), blob),
             "dropout": lambda blob: self.add(Dropout(), (blob,), in_place=True),
             "split": lambda blob: self.add(Split(2), (blob,)),

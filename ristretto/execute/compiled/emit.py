@@ -18,12 +18,12 @@ from ristretto.formats import FixedPoint
 from ristretto.kernels import move, pointwise
 from ristretto.kernels.job import JobKind
 from ristretto.kernels.loading import addresses
-from ristretto.kernels.pointwise import join, lookup
+from ristretto.kernels.pointwise import LEFT_OUT, affine, join, lookup
 from ristretto.kernels.response import respond
 from ristretto.kernels.rows import BYTES, OFFSET, REALS, SIZES, TRIM, VIEW
 from ristretto.kernels.window import largest, mean
 from ristretto.net import Layer
-from ristretto.net.form import Join, Pointwise, Response, Stack, Window
+from ristretto.net.form import Affine, Join, Pointwise, Response, Stack, Window
 from ristretto.net.op import Array
 
 OPERATIONS = {"SUM": pointwise.SUM, "PROD": pointwise.PRODUCT, "MAX": pointwise.MAXIMUM}
@@ -186,6 +186,17 @@ class Emitter:
         job["target"], job["trim"] = self.view(node.output), self.trim(node)
         job["bottoms"], job["operation"] = len(node.inputs), OPERATIONS[work.operation]
         job["channels"], job["lines"], job["pixels"] = node.output.shape
+
+    @write.register
+    def _(self, work: Affine, phase: int, node: Node) -> None:
+        assert node.output
+        job = self.job(phase, affine, node)
+        job["source"], job["target"], job["trim"] = self.view(node.inputs[0]), self.view(node.output), self.trim(node)
+        job["channels"], job["lines"], job["pixels"] = node.output.shape
+        operands = np.empty((len(LEFT_OUT), node.output.shape[0]), np.float32)
+        for row, given, left_out in zip(operands, work.operands, LEFT_OUT, strict=True):
+            row[:] = left_out if given is None else given
+        job["operands"] = self.address(operands)
 
     @write.register
     def _(self, work: Pointwise, phase: int, node: Node) -> None:
