@@ -19,6 +19,7 @@ from ristretto.hardware.grid import Grid
 from ristretto.hardware.mac import describe_mac
 from ristretto.hardware.obstacle import Obstacle
 from ristretto.net import Layer, Net, Shape
+from ristretto.net.form import InFloat
 from ristretto.passes import SpellOutSharing
 
 MINIFLOAT = Obstacle(
@@ -197,7 +198,7 @@ class _Tracer:
         form = layer.op.form(stage.shapes)
         if all(outside):
             return replace(stage, host=True)
-        formless = form is None and not layer.op.passes_on(len(layer.bottoms))
+        formless = (form is None or isinstance(form, InFloat)) and not layer.op.passes_on(len(layer.bottoms))
         if not awaited and (formless or any(outside)):
             return replace(stage, host=True)
         grids = [grid for grid in stage.bottoms if grid is not None]

@@ -14,6 +14,7 @@ from ristretto.kernels import (
     histogram,
     minifloat,
     program,
+    softmax,
     trim,
 )
 from ristretto.kernels.jit import cache_folder, is_cached
@@ -77,6 +78,8 @@ def _calls() -> Iterator[Call]:
     yield Call(power_float64, (double, double, 1.0))
     yield Call(histogram.count, (single, 1.0, np.zeros(3, np.int64)))
     square = np.zeros((1, 1))
+    for rows in (square.astype(np.float32), square):
+        yield Call(softmax.softmax, (rows, rows))
     yield Call(descent.multiply, (square, square, square))
     yield Call(descent.descend, (square, square, square, -1.0, 1.0, 1))
 

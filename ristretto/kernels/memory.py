@@ -41,6 +41,7 @@ def _pointer_to(element: Any) -> Callable[[Any], Any]:
 
 
 floats_at = _pointer_to(types.float32)
+doubles_at = _pointer_to(types.float64)
 bytes_at = _pointer_to(types.uint8)
 shorts_at = _pointer_to(types.int16)
 integers_at = _pointer_to(types.int64)

@@ -66,6 +66,13 @@ LEAST, GREATEST, STEEPEST = np.float32(1e-12), np.float32(1e12), 3.0
 """Bases between the two, to exponents up to the third either way, come nowhere near overflow or a denormal."""
 
 
+def power_of_two(b: ir.IRBuilder, steps: ir.Value) -> ir.Value:
+    """Give ``2 ** (steps / STEPS)`` of a vector of int64, in float64, where that is no denormal."""
+    lanes, longs = steps.type.count, steps.type
+    start = b.bitcast(look_up(b, POWERS, b.and_(steps, filled(I64, lanes, STEPS - 1))), longs)
+    return b.bitcast(b.add(start, b.shl(steps, filled(I64, lanes, 47))), vector(F64, lanes))
+
+
 def _emit_raise(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
     """Write the routine that raises numbers to a power: from where, to where, which may be the same, count, bits.
 
@@ -100,8 +107,7 @@ def _emit_raise(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
         shifted = b.fadd(scaled, shift)
         steps = b.bitcast(shifted, longs)
         rest = b.fsub(scaled, b.fsub(shifted, shift))
-        start = look_up(b, POWERS, b.and_(steps, filled(I64, lanes, STEPS - 1)))
-        start = b.bitcast(b.add(b.bitcast(start, longs), b.shl(steps, filled(I64, lanes, 47))), doubles)
+        start = power_of_two(b, steps)
         near_one = fma(fma(c0, rest, c1), b.fmul(rest, rest), fma(c2, rest, one))
         store(b, b.fptrunc(b.fmul(near_one, start), vector(F32, lanes)), b.add(target, at))
 

@@ -14,9 +14,13 @@ from ristretto.kernels.move import frame, move
 from ristretto.kernels.multiply import NAN_FLAG, multiply
 from ristretto.kernels.pointwise import affine, join, lookup
 from ristretto.kernels.response import respond
+from ristretto.kernels.softmax import channel_softmax
 from ristretto.kernels.window import largest, mean
 
-KINDS: tuple[JobKind, ...] = (multiply, depthwise, respond, join, mean, move, affine, lookup, largest, frame)
+KINDS: tuple[JobKind, ...] = (
+    *(multiply, depthwise, respond, join, mean, move),
+    *(channel_softmax, affine, lookup, largest, frame),
+)
 """Every kind of job."""
 
 PHASE, KIND, JOB, ACROSS = range(4)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ristretto.kernels.softmax import softmax
 from ristretto.net.fields import Fields
+from ristretto.net.form import ChannelSoftmax, Form
 from ristretto.net.op import Array, OnnxNode, Op, Shape, canonical_axis
 
 
@@ -32,9 +34,16 @@ class Softmax(Op):
 
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Normalize the exponentials, in float64."""
-        x = bottoms[0].astype(np.float64)
-        powers = np.exp(x - x.max(axis=self.axis, keepdims=True))
-        return ((powers / powers.sum(axis=self.axis, keepdims=True)).astype(bottoms[0].dtype),)
+        rows = np.moveaxis(bottoms[0], self.axis, -1)
+        top = np.empty(rows.shape, rows.dtype)
+        if top.size:
+            length = rows.shape[-1]
+            softmax(np.ascontiguousarray(rows).reshape(-1, length), top.reshape(-1, length))
+        return (np.ascontiguousarray(np.moveaxis(top, -1, self.axis)),)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form | None:
+        """Go over the channels; None along another axis."""
+        return ChannelSoftmax() if canonical_axis(self.axis, bottoms[0]) == 1 else None
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Softmax."""

@@ -117,6 +117,11 @@ class Response:
         return min(self.size // 2, max(picture[1:]) - 1 if self.within else picture[0] - 1)
 
 
+@dataclass(frozen=True)
+class ChannelSoftmax:
+    """``exp(x) / sum(exp(x))`` over the channels of each pixel: a softmax."""
+
+
 @dataclass(frozen=True, eq=False)
 class Affine:
     """``(x - mean) / deviation * factor + summand`` with numbers for each channel, each operation rounded.
@@ -155,4 +160,6 @@ class Affine:
         return factors, summands if self.summand is None else summands + self.summand
 
 
-Form = Same | Clamp | Pointwise | Window | Join | Stack | Response
+InFloat = ChannelSoftmax
+"""Forms that have no counterpart on integers."""
+Form = Same | Clamp | Pointwise | Window | Join | Stack | Response | InFloat

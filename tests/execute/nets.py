@@ -59,6 +59,7 @@ ALL = (
         "flatten",
         "permute",
         "affine",
+        "softmax",
     ),
 )
 """Every form that a compiled program knows, and a layer that it does not know."""
@@ -256,6 +257,7 @@ class Builder:
             "relu6": lambda blob: self.any_place(ReLU6(), blob),
             "clip": self.clip,
             "affine": self.affine,
+            "softmax": lambda blob: self.any_place(Softmax(), blob),
             "function": lambda blob: self.any_place(self.draw(st.sampled_from(FUNCTIONS)), blob),
             "dropout": lambda blob: self.add(Dropout(), (blob,), in_place=True),
             "split": lambda blob: self.add(Split(2), (blob,)),

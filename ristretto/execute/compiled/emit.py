@@ -21,9 +21,10 @@ from ristretto.kernels.loading import addresses
 from ristretto.kernels.pointwise import LEFT_OUT, affine, join, lookup
 from ristretto.kernels.response import respond
 from ristretto.kernels.rows import BYTES, OFFSET, REALS, SIZES, TRIM, VIEW
+from ristretto.kernels.softmax import channel_softmax
 from ristretto.kernels.window import largest, mean
 from ristretto.net import Layer
-from ristretto.net.form import Affine, Join, Pointwise, Response, Stack, Window
+from ristretto.net.form import Affine, ChannelSoftmax, Join, Pointwise, Response, Stack, Window
 from ristretto.net.op import Array
 
 OPERATIONS = {"SUM": pointwise.SUM, "PROD": pointwise.PRODUCT, "MAX": pointwise.MAXIMUM}
@@ -197,6 +198,13 @@ class Emitter:
         for row, given, left_out in zip(operands, work.operands, LEFT_OUT, strict=True):
             row[:] = left_out if given is None else given
         job["operands"] = self.address(operands)
+
+    @write.register
+    def _(self, work: ChannelSoftmax, phase: int, node: Node) -> None:
+        assert node.output
+        job = self.job(phase, channel_softmax, node)
+        job["source"], job["target"], job["trim"] = self.view(node.inputs[0]), self.view(node.output), self.trim(node)
+        job["channels"], job["lines"], job["pixels"] = node.output.shape
 
     @write.register
     def _(self, work: Pointwise, phase: int, node: Node) -> None:

@@ -34,13 +34,14 @@ from ristretto.layers import (
     ReLU6,
     Scale,
     Sigmoid,
+    Softmax,
     Split,
     Swish,
     TanH,
     Threshold,
 )
 from ristretto.net import Layer, Op
-from ristretto.net.form import Clamp, Join, Pointwise, Response, Same, Stack, Window
+from ristretto.net.form import ChannelSoftmax, Clamp, Join, Pointwise, Response, Same, Stack, Window
 from tests.battery import check_program
 
 SHAPE = (2, 3, 4, 5)
@@ -70,6 +71,7 @@ FORMS: dict[type[Op], tuple[Op, type | None]] = {
     ReLU6: (ReLU6(), Clamp),
     Scale: (Scale(), Pointwise),
     Sigmoid: (Sigmoid(), Pointwise),
+    Softmax: (Softmax(), ChannelSoftmax),
     Split: (Split(2), Same),
     Swish: (Swish(), Pointwise),
     TanH: (TanH(), Pointwise),
@@ -110,7 +112,7 @@ STRANGE = np.float32([0, np.inf, -np.inf, np.nan, 3e38, -3e38, TINY, -TINY, 1, -
     [
         *(ReLU(), ReLU6(), Clip(-1.0, 0.5), Clip(-1e-45, 1e-45), Dropout(), Split(2)),
         *(Pooling("MAX", (2, 2), pad=(1, 1)), Pooling("MAX", (1, 3), (1, 2)), Pooling("AVE", (2, 2), pad=(1, 1))),
-        *(Concat(), Eltwise("SUM"), Eltwise("SUM", (0.5, -1e-20)), Eltwise("PROD"), Eltwise("MAX"), LRN(3)),
+        *(Concat(), Eltwise("SUM"), Eltwise("SUM", (0.5, -1e-20)), Eltwise("PROD"), Eltwise("MAX"), LRN(3), Softmax()),
     ],
     ids=str,
 )
