@@ -128,6 +128,36 @@ def affine(job: Any, run: Any, image: int) -> None:
             store_line(arena, job.target, job.trim, image, line, row, channels, pixels, first)
 
 
+GATE = np.dtype(
+    [
+        *((name, VIEW) for name in ("source", "factors", "summands", "target")),
+        ("trim", TRIM),
+        *((name, np.int64) for name in ("adds", "lines", "pixels", "channels")),
+    ],
+    align=True,
+)
+"""A job; whether it `adds`."""
+
+
+@job_of(GATE)
+def gate(job: Any, run: Any, image: int) -> None:
+    """Multiply the channels of one picture, and add another picture."""
+    arena, row, factors = run.arena, scratch_row(run, 0), scratch_row(run, 1)
+    channels, step = job.channels, pixels_at_a_time(job.channels)
+    load_line(arena, job.factors, image, 0, factors, channels, 1)
+    for line in range(job.lines):
+        for first in range(0, job.pixels, step):
+            pixels = min(step, job.pixels - first)
+            load_line(arena, job.source, image, line, row, channels, pixels, first)
+            for pixel in range(pixels):
+                numbers = row[pixel * channels : (pixel + 1) * channels]
+                for c in range(channels):
+                    numbers[c] *= factors[c]
+            if job.adds:
+                load_line(arena, job.summands, image, line, row, channels, pixels, first, added=True)
+            store_line(arena, job.target, job.trim, image, line, row, channels, pixels, first)
+
+
 LOOKUP = np.dtype(
     [
         ("source", VIEW),

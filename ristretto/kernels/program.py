@@ -12,14 +12,14 @@ from ristretto.kernels.job import JobKind, call_job
 from ristretto.kernels.memory import integers_at
 from ristretto.kernels.move import frame, move
 from ristretto.kernels.multiply import NAN_FLAG, multiply
-from ristretto.kernels.pointwise import affine, join, lookup
+from ristretto.kernels.pointwise import affine, gate, join, lookup
 from ristretto.kernels.response import respond
 from ristretto.kernels.softmax import channel_softmax
 from ristretto.kernels.window import largest, mean
 
 KINDS: tuple[JobKind, ...] = (
-    *(multiply, depthwise, respond, join, mean, move),
-    *(channel_softmax, affine, lookup, largest, frame),
+    *(multiply, depthwise, respond, channel_softmax),
+    *(join, affine, gate, lookup, mean, largest, move, frame),
 )
 """Every kind of job."""
 

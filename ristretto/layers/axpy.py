@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ristretto.errors import ModelError
 from ristretto.layers.reshaping import reshape_node
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Gate
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -43,6 +44,10 @@ class Axpy(Op):
         """Scale and add."""
         factors, x, y = bottoms
         return (factors.reshape(self._spread(x.shape)) * x + y,)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form:
+        """Multiply the second bottom by the first, and add the third."""
+        return Gate(pictures=1, factors=0)
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Reshape, a Mul and an Add."""

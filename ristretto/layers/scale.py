@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from ristretto.layers.coverage import Coverage
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
-from ristretto.net.form import Affine, Form
-from ristretto.net.op import Array, OnnxNode, Op, Shape
+from ristretto.net.form import Affine, Form, Gate
+from ristretto.net.op import Array, OnnxNode, Op, Shape, canonical_axis
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,14 @@ class Scale(Op):
         return (y + bias[0].reshape(aligned) if self.bias_term else y,)
 
     def form(self, bottoms: Sequence[Shape]) -> Form | None:
-        """Give a function of the number and its channel, where the factors are a blob with one for each."""
-        return self.coverage.form(bottoms)
+        """Give a function of the number and its channel, where the factors are a blob with one for each.
+
+        Where they are a bottom, they must be one for each picture and channel.
+        """
+        if len(bottoms) == 1:
+            return self.coverage.form(bottoms)
+        by_channel = bottoms[1] == bottoms[0][:2] and canonical_axis(self.coverage.axis, bottoms[0]) == 0
+        return Gate(pictures=0, factors=1) if by_channel and not self.bias_term else None
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Mul, and an Add for the bias."""

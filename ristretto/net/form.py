@@ -122,6 +122,20 @@ class ChannelSoftmax:
     """``exp(x) / sum(exp(x))`` over the channels of each pixel: a softmax."""
 
 
+@dataclass(frozen=True)
+class Gate:
+    """A bottom of pictures times one of a number for each of their channels, plus a third bottom if there is one.
+
+    Parameters
+    ----------
+    pictures, factors : int
+        Which bottoms they are; a third one is added.
+    """
+
+    pictures: int
+    factors: int
+
+
 @dataclass(frozen=True, eq=False)
 class Affine:
     """``(x - mean) / deviation * factor + summand`` with numbers for each channel, each operation rounded.
@@ -160,6 +174,6 @@ class Affine:
         return factors, summands if self.summand is None else summands + self.summand
 
 
-InFloat = ChannelSoftmax
-"""Forms that have no counterpart on integers."""
+InFloat = ChannelSoftmax | Gate
+"""Forms that the compiled executor alone knows: elsewhere such layers have none, and compute in float."""
 Form = Same | Clamp | Pointwise | Window | Join | Stack | Response | InFloat

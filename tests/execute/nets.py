@@ -14,6 +14,7 @@ from ristretto.layers import (
     ELU,
     LRN,
     AbsVal,
+    Axpy,
     BatchNorm,
     Bias,
     Clip,
@@ -39,6 +40,7 @@ from ristretto.layers import (
     TanH,
     Threshold,
 )
+from ristretto.layers.coverage import Coverage
 from ristretto.net import Layer, LayerQuant, Net, Op, Phase, Shape
 
 EXACT = ("conv", "conv", "relu", "max", "concat", "dropout")
@@ -60,6 +62,7 @@ ALL = (
         "permute",
         "affine",
         "softmax",
+        "gate",
     ),
 )
 """Every form that a compiled program knows, and a layer that it does not know."""
@@ -224,6 +227,19 @@ class Builder:
         for op in self.draw(st.lists(st.sampled_from(AFFINE), min_size=1, max_size=3)):
             blob = self.add(op, (blob,), in_place=self.draw(st.booleans()), positive=isinstance(op, BatchNorm))
 
+    def gate(self, blob: str) -> None:
+        """Multiply pictures by numbers for each channel, as squeeze and excitation do."""
+        shape = self.shapes[blob]
+        factors = self.add(Pooling("AVE", global_pooling=True), (blob,))
+        if self.draw(st.booleans()):
+            factors = self.add(InnerProduct(shape[1]), (factors,))
+        if self.draw(st.booleans()):
+            factors = self.add(Sigmoid(), (factors,), in_place=True)
+        if len(self.shapes[factors]) == 2 and self.draw(st.booleans()):
+            self.add(Scale(Coverage(axis=0)), (blob, factors))
+        else:
+            self.add(Axpy(), (factors, blob, *self.others(blob, lambda shape: shape)[:1]))
+
     def clip(self, blob: str) -> None:
         """Add a clip, whose ends lie on a coarse grid, on a fine one or on none."""
         low, high = sorted(self.draw(st.tuples(*[st.sampled_from((-2.0, -0.7, -0.125, 0.0, 0.3, 1.0, 2.5))] * 2)))
@@ -238,6 +254,7 @@ class Builder:
             "max": lambda blob: self.pool(blob, "MAX"),
             "ave": lambda blob: self.pool(blob, "AVE"),
             "lrn": lambda blob: self.add(self.normalization(), (blob,)),
+            "gate": self.gate,
             "flatten": lambda blob: self.add(Flatten(), (blob,)),
             "permute": lambda blob: self.add(Permute((0, 1, 3, 2)), (blob,)),
         }

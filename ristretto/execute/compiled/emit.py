@@ -18,13 +18,13 @@ from ristretto.formats import FixedPoint
 from ristretto.kernels import move, pointwise
 from ristretto.kernels.job import JobKind
 from ristretto.kernels.loading import addresses
-from ristretto.kernels.pointwise import LEFT_OUT, affine, join, lookup
+from ristretto.kernels.pointwise import LEFT_OUT, affine, gate, join, lookup
 from ristretto.kernels.response import respond
 from ristretto.kernels.rows import BYTES, OFFSET, REALS, SIZES, TRIM, VIEW
 from ristretto.kernels.softmax import channel_softmax
 from ristretto.kernels.window import largest, mean
 from ristretto.net import Layer
-from ristretto.net.form import Affine, ChannelSoftmax, Join, Pointwise, Response, Stack, Window
+from ristretto.net.form import Affine, ChannelSoftmax, Gate, Join, Pointwise, Response, Stack, Window
 from ristretto.net.op import Array
 
 OPERATIONS = {"SUM": pointwise.SUM, "PROD": pointwise.PRODUCT, "MAX": pointwise.MAXIMUM}
@@ -198,6 +198,17 @@ class Emitter:
         for row, given, left_out in zip(operands, work.operands, LEFT_OUT, strict=True):
             row[:] = left_out if given is None else given
         job["operands"] = self.address(operands)
+
+    @write.register
+    def _(self, work: Gate, phase: int, node: Node) -> None:
+        assert node.output
+        job = self.job(phase, gate, node)
+        summands = [value for k, value in enumerate(node.inputs) if k not in (work.pictures, work.factors)]
+        job["source"], job["factors"] = (self.view(node.inputs[k]) for k in (work.pictures, work.factors))
+        for value in summands:
+            job["summands"], job["adds"] = self.view(value), 1
+        job["target"], job["trim"] = self.view(node.output), self.trim(node)
+        job["channels"], job["lines"], job["pixels"] = node.output.shape
 
     @write.register
     def _(self, work: ChannelSoftmax, phase: int, node: Node) -> None:

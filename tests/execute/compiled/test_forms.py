@@ -13,6 +13,7 @@ from ristretto.layers import (
     LAYERS,
     LRN,
     AbsVal,
+    Axpy,
     BatchNorm,
     Bias,
     Clip,
@@ -40,13 +41,15 @@ from ristretto.layers import (
     TanH,
     Threshold,
 )
+from ristretto.layers.coverage import Coverage
 from ristretto.net import Layer, Op
-from ristretto.net.form import ChannelSoftmax, Clamp, Join, Pointwise, Response, Same, Stack, Window
+from ristretto.net.form import ChannelSoftmax, Clamp, Gate, Join, Pointwise, Response, Same, Stack, Window
 from tests.battery import check_program
 
 SHAPE = (2, 3, 4, 5)
 FORMS: dict[type[Op], tuple[Op, type | None]] = {
     AbsVal: (AbsVal(), Pointwise),
+    Axpy: (Axpy(), Gate),
     BNLL: (BNLL(), Pointwise),
     BatchNorm: (BatchNorm(use_global_stats=True), Pointwise),
     Bias: (Bias(), Pointwise),
@@ -81,6 +84,8 @@ FORMS: dict[type[Op], tuple[Op, type | None]] = {
 
 
 def shapes_for(op: Op) -> list[tuple[int, ...]]:
+    if isinstance(op, Axpy):
+        return [SHAPE[:2], SHAPE, SHAPE]
     shape = (2, 3, 1, 1) if isinstance(op, Flatten) else SHAPE
     return [shape] * op.bottom_counts()[0]
 
@@ -102,6 +107,29 @@ def test_no_other_type_says_that_it_has_one() -> None:
     assert has == set(FORMS)
 
 
+@pytest.mark.parametrize(
+    ("op", "second"),
+    [(Scale(Coverage(axis=0)), (2, 3)), (Scale(Coverage(axis=-4)), (2, 3))],
+    ids=["axis 0", "axis -4"],
+)
+def test_factors_of_pictures_and_channels_are_a_gate(op: Op, second: tuple[int, ...]) -> None:
+    assert isinstance(op.form([SHAPE, second]), Gate)
+
+
+@pytest.mark.parametrize(
+    ("op", "second"),
+    [
+        (Scale(Coverage(axis=0)), (2,)),
+        (Scale(Coverage(axis=0)), SHAPE),
+        (Scale(), (3,)),
+        (Scale(Coverage(axis=0), bias_term=True), (2, 3)),
+    ],
+    ids=["of pictures", "of everything", "of channels", "with a bias"],
+)
+def test_other_factors_that_are_a_bottom_have_no_form(op: Op, second: tuple[int, ...]) -> None:
+    assert op.form([SHAPE, second]) is None
+
+
 TINY = np.float32(1e-45)
 STRANGE = np.float32([0, np.inf, -np.inf, np.nan, 3e38, -3e38, TINY, -TINY, 1, -1, 0.3, 6])
 """Numbers at the ends of float32, and what is no number."""
@@ -112,7 +140,16 @@ STRANGE = np.float32([0, np.inf, -np.inf, np.nan, 3e38, -3e38, TINY, -TINY, 1, -
     [
         *(ReLU(), ReLU6(), Clip(-1.0, 0.5), Clip(-1e-45, 1e-45), Dropout(), Split(2)),
         *(Pooling("MAX", (2, 2), pad=(1, 1)), Pooling("MAX", (1, 3), (1, 2)), Pooling("AVE", (2, 2), pad=(1, 1))),
-        *(Concat(), Eltwise("SUM"), Eltwise("SUM", (0.5, -1e-20)), Eltwise("PROD"), Eltwise("MAX"), LRN(3), Softmax()),
+        *(
+            Concat(),
+            Eltwise("SUM"),
+            Eltwise("SUM", (0.5, -1e-20)),
+            Eltwise("PROD"),
+            Eltwise("MAX"),
+            LRN(3),
+            Softmax(),
+            Axpy(),
+        ),
     ],
     ids=str,
 )
@@ -120,6 +157,7 @@ def test_strange_numbers_give_what_the_layer_itself_gives(op: Op) -> None:
     """Where a blob has no format they pass through a program as they do through `forward`."""
     rng = np.random.default_rng(1)
     shapes = [(2, 17, 5, 6)] * op.bottom_counts()[0]
+    shapes[:1] = [(2, 17)] if isinstance(op, Axpy) else shapes[:1]
     bottoms = [np.float32(rng.choice(STRANGE, shape)) for shape in shapes]
     tops = tuple(f"t{i}" for i in range(len(op.infer(shapes))))
     with np.errstate(all="ignore"):
