@@ -56,6 +56,34 @@ def move(job: Any, run: Any, image: int) -> None:
             store_line(arena, job.target, job.trim, image, line, row, channels, pixels)
 
 
+PICK = np.dtype(
+    [
+        ("source", VIEW),
+        ("target", VIEW),
+        ("trim", TRIM),
+        # The address of the channels that are wanted, int64; how many the source has.
+        *((name, np.int64) for name in ("order", "among", "channels", "lines", "pixels")),
+    ],
+    align=True,
+)
+"""A job."""
+
+
+@job_of(PICK)
+def pick(job: Any, run: Any, image: int) -> None:
+    """Put channels of one picture in another order."""
+    arena, row, picked = run.arena, scratch_row(run, 0), scratch_row(run, 1)
+    among, channels = job.among, job.channels
+    order = carray(integers_at(job.order), (channels,))
+    for line in range(job.lines):
+        load_line(arena, job.source, image, line, row, among, job.pixels)
+        for pixel in range(job.pixels):
+            numbers, wanted = row[pixel * among :], picked[pixel * channels :]
+            for c in range(channels):
+                wanted[c] = numbers[order[c]]
+        store_line(arena, job.target, job.trim, image, line, picked, channels, job.pixels)
+
+
 FRAME = np.dtype([(name, np.int64) for name in ("start", "image", "line", "lines", "above", "left", "inside", "value")])
 """A job: `lines` lines of `line` bytes, of which those within `above` lines and `left` bytes of the rim are filled."""
 

@@ -10,7 +10,7 @@ from ristretto.kernels.depthwise import depthwise
 from ristretto.kernels.jit import kernel
 from ristretto.kernels.job import JobKind, call_job
 from ristretto.kernels.memory import integers_at
-from ristretto.kernels.move import frame, move
+from ristretto.kernels.move import frame, move, pick
 from ristretto.kernels.multiply import NAN_FLAG, multiply
 from ristretto.kernels.pointwise import affine, gate, join, lookup
 from ristretto.kernels.response import respond
@@ -19,7 +19,7 @@ from ristretto.kernels.window import largest, mean
 
 KINDS: tuple[JobKind, ...] = (
     *(multiply, depthwise, respond, channel_softmax),
-    *(join, affine, gate, lookup, mean, largest, move, frame),
+    *(join, affine, gate, lookup, mean, largest, move, pick, frame),
 )
 """Every kind of job."""
 

@@ -96,6 +96,19 @@ class Stack:
 
 
 @dataclass(frozen=True)
+class Channels:
+    """Each top is some channels of the bottom.
+
+    Parameters
+    ----------
+    channels : tuple of sequence of int
+        For each top which, in its order.
+    """
+
+    channels: tuple[Sequence[int], ...]
+
+
+@dataclass(frozen=True)
 class Response:
     """``x * (k + alpha * (mean of squares)) ** -beta``, over `size` channels or over `size` by `size` pixels."""
 
@@ -176,4 +189,4 @@ class Affine:
 
 InFloat = ChannelSoftmax | Gate
 """Forms that the compiled executor alone knows: elsewhere such layers have none, and compute in float."""
-Form = Same | Clamp | Pointwise | Window | Join | Stack | Response | InFloat
+Form = Same | Clamp | Pointwise | Window | Join | Stack | Channels | Response | InFloat

@@ -33,7 +33,9 @@ from ristretto.layers import (
     ReLU,
     ReLU6,
     Scale,
+    ShuffleChannel,
     Sigmoid,
+    Slice,
     Softmax,
     Split,
     Swish,
@@ -62,6 +64,8 @@ ALL = (
         "permute",
         "affine",
         "softmax",
+        "slice",
+        "shuffle",
         "gate",
     ),
 )
@@ -240,6 +244,18 @@ class Builder:
         else:
             self.add(Axpy(), (factors, blob, *self.others(blob, lambda shape: shape)[:1]))
 
+    def slice(self, blob: str) -> None:
+        """Cut a blob into two along its channels."""
+        channels = self.shapes[blob][1]
+        if channels > 1:
+            self.add(Slice(2, points=(self.draw(st.integers(1, channels - 1)),)), (blob,))
+
+    def shuffle(self, blob: str) -> None:
+        """Deal channels out among groups."""
+        channels = self.shapes[blob][1]
+        group = self.draw(st.sampled_from([g for g in range(1, channels + 1) if channels % g == 0]))
+        self.add(ShuffleChannel(group), (blob,))
+
     def clip(self, blob: str) -> None:
         """Add a clip, whose ends lie on a coarse grid, on a fine one or on none."""
         low, high = sorted(self.draw(st.tuples(*[st.sampled_from((-2.0, -0.7, -0.125, 0.0, 0.3, 1.0, 2.5))] * 2)))
@@ -279,6 +295,8 @@ class Builder:
             "dropout": lambda blob: self.add(Dropout(), (blob,), in_place=True),
             "split": lambda blob: self.add(Split(2), (blob,)),
             "join": self.join,
+            "slice": self.slice,
+            "shuffle": self.shuffle,
             "concat": self.concat,
         }
 

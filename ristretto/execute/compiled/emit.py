@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ristretto.execute.compiled.graph import Move, Multiply, Node, Outside, Value, Work, code_ends
+from ristretto.execute.compiled.graph import Move, Multiply, Node, Outside, Picture, Value, Work, code_ends
 from ristretto.execute.compiled.multiplication import emit_multiply
 from ristretto.execute.compiled.storage import Buffer, Layout, works_across
 from ristretto.formats import FixedPoint
@@ -24,7 +24,7 @@ from ristretto.kernels.rows import BYTES, OFFSET, REALS, SIZES, TRIM, VIEW
 from ristretto.kernels.softmax import channel_softmax
 from ristretto.kernels.window import largest, mean
 from ristretto.net import Layer
-from ristretto.net.form import Affine, ChannelSoftmax, Gate, Join, Pointwise, Response, Stack, Window
+from ristretto.net.form import Affine, Channels, ChannelSoftmax, Gate, Join, Pointwise, Response, Stack, Window
 from ristretto.net.op import Array
 
 OPERATIONS = {"SUM": pointwise.SUM, "PROD": pointwise.PRODUCT, "MAX": pointwise.MAXIMUM}
@@ -130,13 +130,14 @@ class Emitter:
     @write.register
     def _(self, work: Move, phase: int, node: Node) -> None:
         assert node.output
-        self._move(phase, node, node.inputs[0], self.view(node.output))
+        (value,) = node.inputs
+        self._move(phase, node, self.view(value), self.view(node.output), value.shape)
 
-    def _move(self, phase: int, node: Node, source: Value, target: Any) -> None:
+    def _move(self, phase: int, node: Node, source: Any, target: Any, shape: Picture) -> None:
         job = self.job(phase, move.move, node)
         job["read"] = job["written"] = move.INSIDE
-        job["source"], job["target"], job["trim"] = self.view(source), target, self.trim(node)
-        job["channels"], job["lines"], job["pixels"] = source.shape
+        job["source"], job["target"], job["trim"] = source, target, self.trim(node)
+        job["channels"], job["lines"], job["pixels"] = shape
 
     @write.register
     def _(self, work: Outside, phase: int, node: Node) -> None:
@@ -159,8 +160,23 @@ class Emitter:
             if self.layout.places[value] != (buffer, channel):
                 target = self.view(node.output)
                 target["start"] += (channel - self.layout.places[node.output][1]) * SIZES[buffer.storage]
-                self._move(phase, node, value, target)
+                self._move(phase, node, self.view(value), target, value.shape)
             channel += value.shape[0]
+
+    @write.register
+    def _(self, work: Channels, phase: int, node: Node) -> None:
+        assert node.output
+        (value,), (channels,) = node.inputs, work.channels
+        first = channels[0]
+        if list(channels) == list(range(first, first + len(channels))):
+            source = self.view(value)
+            source["start"] += first * SIZES[self.place(value)[0].storage]
+            self._move(phase, node, source, self.view(node.output), node.output.shape)
+            return
+        job = self.job(phase, move.pick, node)
+        job["source"], job["target"], job["trim"] = self.view(value), self.view(node.output), self.trim(node)
+        job["order"], job["among"] = self.address(np.array(channels, np.int64)), value.shape[0]
+        job["channels"], job["lines"], job["pixels"] = node.output.shape
 
     @write.register
     def _(self, work: Window, phase: int, node: Node) -> None:

@@ -10,7 +10,7 @@ from ristretto.execute.compiled.piece import Codes, Piece, picture
 from ristretto.formats import FixedPoint
 from ristretto.kernels.pointwise import MOST_BOTTOMS
 from ristretto.net import Geometry, Layer, Shape
-from ristretto.net.form import Affine, Clamp, Form, Pointwise, Same, Stack, Window
+from ristretto.net.form import Affine, Channels, Clamp, Form, Pointwise, Same, Stack, Window
 from ristretto.net.op import Array
 
 Picture = tuple[int, int, int]
@@ -250,13 +250,17 @@ class Builder:
         if piece.trim_in:
             values[0] = self._trim(values[0], piece.trim_in, layer, layer.bottoms[0])
             self._bind(layer.bottoms[0], values[0], bottoms[0])
-        made = self._made(piece, values, bottoms, tops[0])
+        form = layer.op.form(bottoms)
+        if isinstance(form, Channels):
+            made = [self._picked(layer, index, values[0], channels) for index, channels in enumerate(form.channels)]
+        else:
+            made = [self._made(piece, values, bottoms, tops[0])] * len(layer.tops)
         if piece.trim_out:
-            made = self._trim(made, piece.trim_out, layer, layer.tops[0])
-        for index, (top, shape) in enumerate(zip(layer.tops, tops, strict=False)):
-            self._bind(top, made, shape)
+            made[0] = self._trim(made[0], piece.trim_out, layer, layer.tops[0])
+        for index, (top, value, shape) in enumerate(zip(layer.tops, made, tops, strict=False)):
+            self._bind(top, value, shape)
             if f"{layer.name}.top{index}" in keep:
-                self.store(made, f"{layer.name}.top{index}")
+                self.store(value, f"{layer.name}.top{index}")
                 self.kept[f"{layer.name}.top{index}"] = shape
 
     def store(self, value: Value, name: str) -> None:
@@ -315,6 +319,11 @@ class Builder:
         if node.passes_on and len(formats) == 1:
             node.output = Value(shape, formats.pop())
         return self._append(node)
+
+    def _picked(self, layer: Layer, index: int, value: Value, channels: Sequence[int]) -> Value:
+        """Add the node of one top that is some channels of a value, and give them."""
+        picked = Value((len(channels), *value.shape[1:]), value.fmt)
+        return self._append(Node(Channels((channels,)), layer, [value], picked, blob=layer.tops[index]))
 
     def _codes_behind(self, value: Value) -> tuple[Value, tuple[Layer, ...], bool]:
         """Give the codes that a value is a function of, number by number; the layers between; whether by channel.

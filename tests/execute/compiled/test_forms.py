@@ -34,7 +34,9 @@ from ristretto.layers import (
     ReLU,
     ReLU6,
     Scale,
+    ShuffleChannel,
     Sigmoid,
+    Slice,
     Softmax,
     Split,
     Swish,
@@ -43,7 +45,7 @@ from ristretto.layers import (
 )
 from ristretto.layers.coverage import Coverage
 from ristretto.net import Layer, Op
-from ristretto.net.form import ChannelSoftmax, Clamp, Gate, Join, Pointwise, Response, Same, Stack, Window
+from ristretto.net.form import Channels, ChannelSoftmax, Clamp, Gate, Join, Pointwise, Response, Same, Stack, Window
 from tests.battery import check_program
 
 SHAPE = (2, 3, 4, 5)
@@ -68,6 +70,8 @@ FORMS: dict[type[Op], tuple[Op, type | None]] = {
     LRN: (LRN(), Response),
     Log: (Log(), Pointwise),
     PReLU: (PReLU(), Pointwise),
+    ShuffleChannel: (ShuffleChannel(3), Channels),
+    Slice: (Slice(3), Channels),
     Pooling: (Pooling("AVE", (2, 2)), Window),
     Power: (Power(), Pointwise),
     ReLU: (ReLU(), Clamp),
@@ -96,7 +100,9 @@ def test_a_program_runs_it(op: Op, form: type | None) -> None:
     shapes = shapes_for(op)
     bottoms = tuple(f"b{i}" for i in range(len(shapes)))
     blobs = tuple(np.ones(shape, np.float32) for shape in op.blob_shapes(shapes))
-    piece = Piece(Layer("it", op, bottoms, ("t",), blobs), FixedPoint(8, 4))
+    piece = Piece(
+        Layer("it", op, bottoms, tuple(f"t{i}" for i in range(len(op.infer(shapes)))), blobs), FixedPoint(8, 4)
+    )
     assert Builder().takes(piece, shapes, op.infer(shapes))
     assert (type(op.form(shapes)) if form else op.form(shapes)) is form
     assert (op.geometry(shapes[0]) is None) is (form is not None)
