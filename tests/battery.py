@@ -180,7 +180,7 @@ def check_form(op: Op, bottoms: Arrays, blobs: Arrays) -> None:
             check_form(op, pictures, blobs)
         return
     for fmt in (None, *CODES):
-        if fmt is None and isinstance(form, Pointwise) and not op.affine(weights, shapes[0][1]):
+        if fmt is None and isinstance(form, Pointwise) and not op.channelwise(weights, shapes[0][1]):
             # Results are looked up by codes: without them there is nothing to look up.
             assert not Builder().takes(Piece(it), shapes, tops)
         elif fmt is None:

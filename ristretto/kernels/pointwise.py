@@ -26,7 +26,7 @@ from ristretto.kernels.rows import (
     store_line,
 )
 from ristretto.kernels.tile import WORD
-from ristretto.kernels.vector import F32, I64, each, load, routine, store, vector
+from ristretto.kernels.vector import F32, I64, each, filled, load, routine, store, vector
 
 SUM, PRODUCT, MAXIMUM = 0, 1, 2
 MOST_BOTTOMS = 8
@@ -81,42 +81,44 @@ def _join(total: Row, row: Row, count: int, operation: int) -> None:
             total[i] = total[i] if total[i] > row[i] or total[i] != total[i] else row[i]
 
 
-AFFINE = np.dtype(
+CHANNELWISE = np.dtype(
     [
         ("source", VIEW),
         ("target", VIEW),
         ("trim", TRIM),
-        # The address of what is taken off, divided by, multiplied by and added: float32 (4, channels).
+        # The address of the operands of a `Channelwise`: float32 (5, channels).
         *((name, np.int64) for name in ("operands", "lines", "pixels", "channels")),
     ],
     align=True,
 )
 """A job."""
-LEFT_OUT = (0.0, 1.0, 1.0, -0.0)
+LEFT_OUT = (0.0, 1.0, 1.0, -0.0, 1.0)
 """Operands that leave every number as it is, the sign of a zero included."""
 
 
-def _emit_affine(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
-    """Write the routine that does the four operations to the channels of a pixel: its address, operands, count."""
+def _emit_channelwise(b: ir.IRBuilder, operands: Sequence[ir.Value]) -> None:
+    """Write the routine that does all operations to the channels of a pixel: its address, the operands', the count."""
     pixel, table, count = operands
 
     def body(first: ir.Value, lanes: int) -> None:
         at, kind, row = b.mul(first, I64(WORD)), vector(F32, lanes), b.mul(count, I64(WORD))
         address = b.add(pixel, at)
         x = load(b, address, kind)
-        for k, operation in enumerate((b.fsub, b.fdiv, b.fmul, b.fadd)):
-            x = operation(x, load(b, b.add(b.add(table, b.mul(row, I64(k))), at), kind))
-        store(b, x, address)
+        *given, slope = (load(b, b.add(b.add(table, b.mul(row, I64(k))), at), kind) for k in range(len(LEFT_OUT)))
+        for operation, operand in zip((b.fsub, b.fdiv, b.fmul, b.fadd), given, strict=True):
+            x = operation(x, operand)
+        above = b.fcmp_ordered(">", x, filled(F32, lanes, 0.0))
+        store(b, b.select(above, x, b.fmul(x, slope)), address)
 
     each(b, count, body, TIER.lanes)
 
 
-affine_pixel = routine("affine", _emit_affine)
+channelwise_pixel = routine("channelwise", _emit_channelwise)
 
 
-@job_of(AFFINE)
-def affine(job: Any, run: Any, image: int) -> None:
-    """Multiply and add in one picture."""
+@job_of(CHANNELWISE)
+def channelwise(job: Any, run: Any, image: int) -> None:
+    """Do to each number of one picture what its channel wants."""
     arena, row = run.arena, scratch_row(run, 0)
     channels, step, address = job.channels, pixels_at_a_time(job.channels), row.ctypes.data
     for line in range(job.lines):
@@ -124,7 +126,7 @@ def affine(job: Any, run: Any, image: int) -> None:
             pixels = min(step, job.pixels - first)
             load_line(arena, job.source, image, line, row, channels, pixels, first)
             for pixel in range(pixels):
-                affine_pixel(address + WORD * pixel * channels, job.operands, channels)
+                channelwise_pixel(address + WORD * pixel * channels, job.operands, channels)
             store_line(arena, job.target, job.trim, image, line, row, channels, pixels, first)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
-from ristretto.net.form import Affine, Form, Pointwise
+from ristretto.net.form import Channelwise, Form, Pointwise
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 from ristretto.net.phase import Phase
 
@@ -78,12 +78,12 @@ class BatchNorm(Op):
         deviations: Array = np.sqrt(variances + variances.dtype.type(self.eps))
         return deviations
 
-    def affine(self, blobs: Sequence[Array], channels: int) -> Affine | None:
+    def channelwise(self, blobs: Sequence[Array], channels: int) -> Channelwise | None:
         """Give means and deviations from the stored statistics; None where the batch's own are taken."""
         if self.use_global_stats is False or [blob.size for blob in blobs] != [channels, channels, 1]:
             return None
         means, variances = self.statistics(blobs)
-        return Affine(mean=means, deviation=self._deviations(variances))
+        return Channelwise(mean=means, deviation=self._deviations(variances))
 
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Subtract the mean, divide by the deviation."""

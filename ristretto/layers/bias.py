@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ristretto.layers.coverage import Coverage
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
-from ristretto.net.form import Affine, Form
+from ristretto.net.form import Channelwise, Form
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -44,10 +44,10 @@ class Bias(Op):
         """Give the axes that are covered, unless a second bottom covers them."""
         return () if len(bottoms) > 1 else (self.coverage.part(bottoms),)
 
-    def affine(self, blobs: Sequence[Array], channels: int) -> Affine | None:
+    def channelwise(self, blobs: Sequence[Array], channels: int) -> Channelwise | None:
         """Give the blob as summands, where it is one number for each channel."""
         summands = self.coverage.by_channel(blobs[0], channels) if len(blobs) == 1 else None
-        return None if summands is None else Affine(summand=summands)
+        return None if summands is None else Channelwise(summand=summands)
 
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Add."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.net.fields import Fields
-from ristretto.net.form import Form, Pointwise
+from ristretto.net.form import Channelwise, Form, Pointwise
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -48,6 +48,12 @@ class Power(Op):
             return (self._raise(np.full(x.shape, self.shift, x.dtype)),)
         base = np.asarray(number(self.scale) * x + number(self.shift))
         return (base if self.power == 1 else self._raise(base),)
+
+    def channelwise(self, blobs: Sequence[Array], channels: int) -> Channelwise | None:
+        """Give scale and shift, where they are all."""
+        if self._is_constant or self.power != 1:
+            return None
+        return Channelwise(factor=np.full(channels, self.scale), summand=np.full(channels, self.shift))
 
     def form(self, bottoms: Sequence[Shape]) -> Form:
         """Give a function of one number."""

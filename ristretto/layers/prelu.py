@@ -11,7 +11,7 @@ from ristretto.errors import ModelError
 from ristretto.layers.reshaping import reshape_node
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
-from ristretto.net.form import Form, Pointwise
+from ristretto.net.form import Channelwise, Form, Pointwise
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -50,11 +50,15 @@ class PReLU(Op):
         """Scale what is negative."""
         x = bottoms[0]
         slopes = blobs[0].reshape(self._aligned(x.shape))
-        return (np.maximum(x, 0) + slopes * np.minimum(x, 0),)
+        return (np.where(x > 0, x, x * slopes),)
 
     def channel_starts(self, bottoms: Sequence[Shape]) -> tuple[int, ...] | None:
         """Stay in place."""
         return (0,)
+
+    def channelwise(self, blobs: Sequence[Array], channels: int) -> Channelwise:
+        """Give the slopes."""
+        return Channelwise(slope=np.broadcast_to(blobs[0].reshape(-1), channels))
 
     def form(self, bottoms: Sequence[Shape]) -> Form:
         """Give a function of the number and its channel."""

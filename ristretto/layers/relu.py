@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ristretto.net.fields import Fields
-from ristretto.net.form import Clamp, Form, Pointwise
+from ristretto.net.form import Channelwise, Clamp, Form, Pointwise
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -41,6 +41,10 @@ class ReLU(Op):
     def channel_starts(self, bottoms: Sequence[Shape]) -> tuple[int, ...] | None:
         """Stay in place; a slope below zero is a factor, too."""
         return (0,)
+
+    def channelwise(self, blobs: Sequence[Array], channels: int) -> Channelwise | None:
+        """Give the slope; None for zero."""
+        return Channelwise(slope=np.full(channels, self.negative_slope)) if self.negative_slope else None
 
     def form(self, bottoms: Sequence[Shape]) -> Form:
         """Clip below zero; a slope makes it a function."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ristretto.layers.coverage import Coverage
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
-from ristretto.net.form import Affine, Form, Gate
+from ristretto.net.form import Channelwise, Form, Gate
 from ristretto.net.op import Array, OnnxNode, Op, Shape, canonical_axis
 
 
@@ -52,14 +52,14 @@ class Scale(Op):
         blobs = 2 - len(bottoms) + self.bias_term
         return (self.coverage.part(bottoms),) * blobs
 
-    def affine(self, blobs: Sequence[Array], channels: int) -> Affine | None:
+    def channelwise(self, blobs: Sequence[Array], channels: int) -> Channelwise | None:
         """Give the blobs, where they are one number for each channel."""
         if len(blobs) != 1 + self.bias_term:
             return None
         factors, *summands = (self.coverage.by_channel(blob, channels) for blob in blobs)
         if factors is None or any(summand is None for summand in summands):
             return None
-        return Affine(factor=factors, summand=summands[0] if summands else None)
+        return Channelwise(factor=factors, summand=summands[0] if summands else None)
 
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Multiply, then add."""

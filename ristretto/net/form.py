@@ -150,12 +150,14 @@ class Gate:
 
 
 @dataclass(frozen=True, eq=False)
-class Affine:
-    """``(x - mean) / deviation * factor + summand`` with numbers for each channel, each operation rounded.
+class Channelwise:
+    """What is done to every number of a channel, each operation rounded: ``(x - mean) / deviation * factor + summand``.
+
+    Then what is not above zero is multiplied by `slope`.
 
     Parameters
     ----------
-    mean, deviation, factor, summand : array (channels,) or None
+    mean, deviation, factor, summand, slope : array (channels,) or None
         None leaves the operation out.
     """
 
@@ -163,23 +165,32 @@ class Affine:
     deviation: NDArray[Any] | None = None
     factor: NDArray[Any] | None = None
     summand: NDArray[Any] | None = None
+    slope: NDArray[Any] | None = None
 
     @property
     def operands(self) -> tuple[NDArray[Any] | None, ...]:
-        """Give all four in order."""
-        return self.mean, self.deviation, self.factor, self.summand
+        """Give all of them in order."""
+        return self.mean, self.deviation, self.factor, self.summand, self.slope
 
-    def then(self, other: Affine) -> Affine | None:
+    def then(self, other: Channelwise) -> Channelwise | None:
         """Give both, one after the other, as one; None where the order of operations would be another."""
         used, added = (
             [place for place, operand in enumerate(it.operands) if operand is not None] for it in (self, other)
         )
         if used and added and used[-1] >= added[0]:
             return None
-        return Affine(*(b if a is None else a for a, b in zip(self.operands, other.operands, strict=True)))
+        return Channelwise(*(b if a is None else a for a, b in zip(self.operands, other.operands, strict=True)))
 
     def joined(self, channels: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give factors and summands that do the same in exact numbers: float64, (channels,) each."""
+        """Give factors and summands that do the same in exact numbers: float64, (channels,) each.
+
+        Raises
+        ------
+        ValueError
+            When there is a slope.
+        """
+        if self.slope is not None:
+            raise ValueError("a slope is no factor")
         factors = np.ones(channels) if self.deviation is None else 1 / self.deviation.astype(np.float64)
         summands = np.zeros(channels) if self.mean is None else -self.mean.astype(np.float64) * factors
         if self.factor is not None:

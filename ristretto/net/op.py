@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
-from ristretto.net.form import Affine, Form
+from ristretto.net.form import Channelwise, Form
 from ristretto.net.phase import Phase
 
 Shape = tuple[int, ...]
@@ -141,7 +141,7 @@ class Op(ABC):
     trims_inside: ClassVar[bool] = False
     """Whether the fork's quantized layer trims each number on the way (`forward_trimmed`), not its input blob."""
     is_affine: ClassVar[bool] = False
-    """Whether the type multiplies and adds numbers of its own, so that `affine` may have an answer."""
+    """Whether the type multiplies and adds numbers of its own, so that `channelwise` may say which."""
 
     learns: ClassVar[bool] = True
     """Whether gradients change the blobs, where there are any; others are sums that the layer keeps by itself."""
@@ -259,8 +259,8 @@ class Op(ABC):
         """
         raise TypeError(f"{self.type} has no weights to scale")
 
-    def affine(self, blobs: Sequence[Array], channels: int) -> Affine | None:
-        """Give what the layer does to its only bottom, when it multiplies and adds one number for each channel.
+    def channelwise(self, blobs: Sequence[Array], channels: int) -> Channelwise | None:
+        """Give what the layer does to its only bottom, where that is one operation after the other by channel.
 
         `forward` does the same operations, in the type of the blobs and the bottom.
 
@@ -273,7 +273,7 @@ class Op(ABC):
 
         Returns
         -------
-        Affine or None
+        Channelwise or None
             None where that is not all that the layer does.
         """
         return None

@@ -217,7 +217,7 @@ def _numbers(layers: Sequence[Layer], channels: int) -> tuple[NDArray[np.float64
             raise ModelError("no weights", layer=layer.name, hint="does the caffemodel belong to this prototxt?")
     with np.errstate(divide="ignore", invalid="ignore"):
         blobs = [np.asarray(blob, np.float64) for blob in layers[0].blobs]
-        numbers = layers[0].op.affine(blobs, channels)
+        numbers = layers[0].op.channelwise(blobs, channels)
         if numbers:
             return numbers.joined(channels)
     return "its numbers are not one for each channel, or they are the batch's"

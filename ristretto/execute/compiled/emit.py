@@ -18,13 +18,13 @@ from ristretto.formats import FixedPoint
 from ristretto.kernels import move, pointwise
 from ristretto.kernels.job import JobKind
 from ristretto.kernels.loading import addresses
-from ristretto.kernels.pointwise import LEFT_OUT, affine, gate, join, lookup
+from ristretto.kernels.pointwise import LEFT_OUT, channelwise, gate, join, lookup
 from ristretto.kernels.response import respond
 from ristretto.kernels.rows import BYTES, OFFSET, REALS, SIZES, TRIM, VIEW
 from ristretto.kernels.softmax import channel_softmax
 from ristretto.kernels.window import largest, mean
 from ristretto.net import Layer
-from ristretto.net.form import Affine, Channels, ChannelSoftmax, Gate, Join, Pointwise, Response, Stack, Window
+from ristretto.net.form import Channels, ChannelSoftmax, Channelwise, Gate, Join, Pointwise, Response, Stack, Window
 from ristretto.net.op import Array
 
 OPERATIONS = {"SUM": pointwise.SUM, "PROD": pointwise.PRODUCT, "MAX": pointwise.MAXIMUM}
@@ -205,9 +205,9 @@ class Emitter:
         job["channels"], job["lines"], job["pixels"] = node.output.shape
 
     @write.register
-    def _(self, work: Affine, phase: int, node: Node) -> None:
+    def _(self, work: Channelwise, phase: int, node: Node) -> None:
         assert node.output
-        job = self.job(phase, affine, node)
+        job = self.job(phase, channelwise, node)
         job["source"], job["target"], job["trim"] = self.view(node.inputs[0]), self.view(node.output), self.trim(node)
         job["channels"], job["lines"], job["pixels"] = node.output.shape
         operands = np.empty((len(LEFT_OUT), node.output.shape[0]), np.float32)

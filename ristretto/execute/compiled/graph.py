@@ -10,7 +10,7 @@ from ristretto.execute.compiled.piece import Codes, Piece, picture
 from ristretto.formats import FixedPoint
 from ristretto.kernels.pointwise import MOST_BOTTOMS
 from ristretto.net import Geometry, Layer, Shape
-from ristretto.net.form import Affine, Channels, Clamp, Form, Pointwise, Same, Stack, Window
+from ristretto.net.form import Channels, Channelwise, Clamp, Form, Pointwise, Same, Stack, Window
 from ristretto.net.op import Array
 
 Picture = tuple[int, int, int]
@@ -87,7 +87,7 @@ class Multiply:
         return walk.groups > 1 and walk.in_shape[0] == walk.out_shape[0] == walk.groups
 
 
-Work = Form | Affine | Multiply | Move | Outside
+Work = Form | Channelwise | Multiply | Move | Outside
 
 
 @dataclass(eq=False)
@@ -223,7 +223,7 @@ class Builder:
         walk = op.geometry(bottoms[0])
         if walk:
             return math.prod(walk.in_shape) == math.prod(bottoms[0][1:])
-        if op.affine(piece.layer.blobs, bottoms[0][1]):
+        if op.channelwise(piece.layer.blobs, bottoms[0][1]):
             return True
         form = op.form(bottoms)
         if isinstance(form, Pointwise):
@@ -298,9 +298,9 @@ class Builder:
         if walk:
             multiply = _multiply(piece, values[0].shape, walk)
             return self._append(Node(multiply, layer, values[:1], Value(shape, None), blob=blob))
-        affine = layer.op.affine(layer.blobs, shape[0])
-        if affine:
-            return self._append(_affine(affine, layer, values[0], self.graph.maker(values[0]), blob))
+        channelwise = layer.op.channelwise(layer.blobs, shape[0])
+        if channelwise:
+            return self._append(_channelwise(channelwise, layer, values[0], self.graph.maker(values[0]), blob))
         form = layer.op.form(bottoms)
         assert form is not None
         if isinstance(form, Same):
@@ -331,18 +331,18 @@ class Builder:
         BatchNorm, Scale and what follows are one look-up so.
         """
         maker = self.graph.maker(value)
-        if value.fmt or not isinstance(maker.work, Affine | Pointwise):
+        if value.fmt or not isinstance(maker.work, Channelwise | Pointwise):
             return value, (), False
         assert maker.layer
         codes, before, by_channel = self._codes_behind(maker.inputs[0])
-        by_channel |= isinstance(maker.work, Affine) or maker.work.by_channel
+        by_channel |= isinstance(maker.work, Channelwise) or maker.work.by_channel
         return codes, (*before, *maker.before, maker.layer), by_channel
 
 
-def _affine(work: Affine, layer: Layer, value: Value, maker: Node, blob: str) -> Node:
+def _channelwise(work: Channelwise, layer: Layer, value: Value, maker: Node, blob: str) -> Node:
     """Give the node of a layer that multiplies and adds; it does what the one before it does, too, where it can."""
     output = Value(value.shape, None)
-    both = maker.work.then(work) if isinstance(maker.work, Affine) and not value.fmt else None
+    both = maker.work.then(work) if isinstance(maker.work, Channelwise) and not value.fmt else None
     if both is None:
         return Node(work, layer, [value], output, blob=blob)
     assert maker.layer

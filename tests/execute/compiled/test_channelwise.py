@@ -1,4 +1,4 @@
-"""Layers that multiply and add by channel: which become one, and what stays behind the others."""
+"""Layers that do one operation after the other by channel: which become one, and what stays behind the others."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from ristretto.execute.compiled.fuse import fuse
 from ristretto.formats import FixedPoint
-from ristretto.layers import BatchNorm, Bias, Concat, Eltwise, ReLU, Scale, Sigmoid
+from ristretto.layers import BatchNorm, Bias, Concat, Eltwise, Power, PReLU, ReLU, Scale, Sigmoid
 from ristretto.net import Op
-from ristretto.net.form import Affine
+from ristretto.net.form import Channelwise
 from tests.execute.compiled.programs import E, Program, kinds, made_by
 
 NORM, SCALE, FACTOR, BIAS = BatchNorm(use_global_stats=True), Scale(bias_term=True), Scale(), Bias()
@@ -41,13 +41,15 @@ def behind_a_sum(*ops: Op) -> Program:
         ((BIAS, FACTOR), [(3,), (2,)]),
         ((SCALE, BIAS), [(2, 3), (3,)]),
         ((NORM, NORM), [(0, 1), (0, 1)]),
+        ((NORM, SCALE, PReLU()), [(0, 1, 2, 3, 4)]),
+        ((ReLU(0.5), Power(1.0, 0.5, 2.0)), [(4,), (2, 3)]),
     ],
     ids=lambda value: ",".join(op.type for op in value) if isinstance(value[0], Op) else "",
 )
 def test_what_follows_in_order_is_one(ops: tuple[Op, ...], places: list[tuple[int, ...]]) -> None:
     graph = behind_a_sum(*ops).graph(f"t{len(ops) - 1}")
     graph.drop_unread()
-    works = [node.work for node in graph.nodes if isinstance(node.work, Affine)]
+    works = [node.work for node in graph.nodes if isinstance(node.work, Channelwise)]
     assert [tuple(k for k, it in enumerate(work.operands) if it is not None) for work in works] == places
 
 
@@ -55,7 +57,7 @@ def test_a_relu_and_the_next_layers_trim_are_fused_with_it() -> None:
     graph = behind_a_sum(NORM, SCALE, ReLU()).conv("t2", "c", COARSE).graph("c")
     graph.drop_unread()
     fuse(graph)
-    assert kinds(graph) == ["load", "multiply", "multiply", "join", "affine", "multiply", "store"]
+    assert kinds(graph) == ["load", "multiply", "multiply", "join", "channelwise", "multiply", "store"]
     node = made_by(graph, "t1")
     assert (node.trims, node.low) == ([COARSE], 0)
 
@@ -63,14 +65,14 @@ def test_a_relu_and_the_next_layers_trim_are_fused_with_it() -> None:
 def test_what_stands_between_is_made_for_others_that_read_it() -> None:
     graph = behind_a_sum(NORM, SCALE).graph("t0", "t1")
     graph.drop_unread()
-    first, both = (node for node in graph.nodes if isinstance(node.work, Affine))
+    first, both = (node for node in graph.nodes if isinstance(node.work, Channelwise))
     assert (first.work.factor is None, both.work.factor is None) == (True, False)
     assert first.inputs == both.inputs
 
 
 def test_it_is_not_taken_over_a_trim() -> None:
     program = Program().add(NORM, "data", top="a", trim_in=E, trim_out=E).add(SCALE, "a", top="b")
-    first, second = (node for node in program.graph("b").nodes if isinstance(node.work, Affine))
+    first, second = (node for node in program.graph("b").nodes if isinstance(node.work, Channelwise))
     assert (first.work.factor, second.work.mean) == (None, None)
 
 
@@ -92,27 +94,33 @@ def test_concats_of_blobs_on_different_grids_go_through_it() -> None:
     graph = program.add(NORM, "c", top="d").add(SCALE, "d", top="e").add(ReLU(), "e", top="f").graph("f")
     graph.drop_unread()
     fuse(graph)
-    assert kinds(graph) == ["load", "multiply", "multiply", "stack", "affine", "store"]
+    assert kinds(graph) == ["load", "multiply", "multiply", "stack", "channelwise", "store"]
 
 
-OPERANDS = st.tuples(*[st.none() | NUMBERS] * 4)
+OPERANDS = st.tuples(*[st.none() | NUMBERS] * 5)
 
 
 def exactly(operands: tuple[float | None, ...], x: Fraction) -> Fraction:
-    mean, deviation, factor, summand = operands
+    mean, deviation, factor, summand, _ = operands
     x = x - Fraction(mean or 0)
     x = x / Fraction(deviation) if deviation is not None else x
     x = x * Fraction(factor) if factor is not None else x
     return x + Fraction(summand or 0)
 
 
-def affine(operands: tuple[float | None, ...]) -> Affine:
-    return Affine(*(None if it is None else np.float64([it]) for it in operands))
+def channelwise(operands: tuple[float | None, ...]) -> Channelwise:
+    return Channelwise(*(None if it is None else np.float64([it]) for it in operands))
+
+
+def test_a_slope_is_no_factor() -> None:
+    with pytest.raises(ValueError, match="slope"):
+        Channelwise(slope=np.ones(3)).joined(3)
 
 
 @given(OPERANDS.filter(lambda operands: operands[1] != 0), NUMBERS)
 def test_factors_and_summands_do_the_same(operands: tuple[float | None, ...], x: float) -> None:
-    factors, summands = affine(operands).joined(1)
+    operands = (*operands[:4], None)
+    factors, summands = channelwise(operands).joined(1)
     wanted = exactly(operands, Fraction(x))
     assert factors[0] * x + summands[0] == pytest.approx(float(wanted), rel=1e-12, abs=1e-9)
 
@@ -120,7 +128,7 @@ def test_factors_and_summands_do_the_same(operands: tuple[float | None, ...], x:
 @given(OPERANDS, OPERANDS)
 def test_two_are_one_only_in_order(first: tuple[float | None, ...], second: tuple[float | None, ...]) -> None:
     used, added = ([place for place, it in enumerate(given) if it is not None] for given in (first, second))
-    both = affine(first).then(affine(second))
+    both = channelwise(first).then(channelwise(second))
     if used and added and max(used) >= min(added):
         assert both is None
     else:
