@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import llvmlite.ir as ir
@@ -17,7 +17,7 @@ from ristretto.kernels.memory import floats_at
 from ristretto.kernels.power import raise_row
 from ristretto.kernels.rows import TRIM, VIEW, ZERO, Row, load_line, pixels_at_a_time, scratch_row, store_line
 from ristretto.kernels.tile import WORD
-from ristretto.kernels.vector import F32, I64, each, load, routine, store, vector
+from ristretto.kernels.vector import F32, I64, each, family, load, routine, store, vector
 
 RESPONSE = np.dtype(
     [
@@ -158,28 +158,31 @@ def _sum_across(job: Any, row: Row, squares: Row, total: Row, pixels: int, unit:
         _add_shifted(sums, squares, 1, 2 * reach + 1, channels)
 
 
+def _emit_shifted(b: ir.IRBuilder, operands: Sequence[ir.Value], *, times: int) -> None:
+    """Write the routine that adds numbers from a step further on each time: sums, numbers, the step, count."""
+    sums, numbers, step, count = operands
+    starts = [sums, *(b.add(numbers, b.mul(step, I64(k))) for k in range(times))]
+
+    def body(first: ir.Value, lanes: int) -> None:
+        at, kind = b.mul(first, I64(WORD)), vector(F32, lanes)
+        store(b, reduce(b.fadd, [load(b, b.add(start, at), kind) for start in starts]), b.add(sums, at))
+
+    each(b, count, body, TIER.lanes)
+
+
+# What nets in use have, in one go each: the sums then stay in registers.
+shifted = family("shifted", {times: partial(_emit_shifted, times=times) for times in (1, 3, 5)})
+
+
 @inner
 def _add_shifted(sums: Row, numbers: Row, step: int, times: int, count: int) -> None:
     """Add `numbers` to `sums` so many times, each time from `step` numbers further on."""
-    first, second, third, fourth, fifth = (
-        numbers[0:],
-        numbers[step:],
-        numbers[2 * step :],
-        numbers[3 * step :],
-        numbers[4 * step :],
-    )
-    # What nets in use have, in one go each: the sums then stay in registers.
-    if times == 3:
-        for i in range(count):
-            sums[i] = sums[i] + first[i] + second[i] + third[i]
-    elif times == 5:
-        for i in range(count):
-            sums[i] = sums[i] + first[i] + second[i] + third[i] + fourth[i] + fifth[i]
+    to, begin, distance = sums.ctypes.data, numbers.ctypes.data, WORD * step
+    if times == 3 or times == 5:
+        shifted(times, to, begin, distance, count)
     else:
         for k in range(times):
-            shifted = numbers[k * step : k * step + count]
-            for i in range(count):
-                sums[i] += shifted[i]
+            shifted(1, to, begin + k * distance, distance, count)
 
 
 @inner
