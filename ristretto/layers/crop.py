@@ -9,6 +9,7 @@ import numpy as np
 
 from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
+from ristretto.net.form import Form, Pieces
 from ristretto.net.op import Array, OnnxNode, Op, Shape, canonical_axis
 
 
@@ -67,8 +68,18 @@ class Crop(Op):
         window = self._window([bottom.shape for bottom in bottoms])
         return (bottoms[0][tuple(slice(start, end) for start, end in window)],)
 
+    def form(self, bottoms: Sequence[Shape]) -> Form | None:
+        """Pick channels, lines and columns of pictures."""
+        window = self._window(bottoms)
+        if len(window) != 4:
+            return None
+        _, channels, (top, _), (left, _) = window
+        return Pieces((range(*channels),), corner=(top, left))
+
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Slice with fixed ends: the second bottom's numbers do not matter."""
-        starts, ends = np.array(self._window(bottoms), np.int64).T
-        constants = {"starts": np.ascontiguousarray(starts), "ends": np.ascontiguousarray(ends)}
-        return (OnnxNode("Slice", ("b0", "starts", "ends"), ("t0",), constants=constants),)
+        first = canonical_axis(self.axis, bottoms[0])
+        starts, ends = np.array(self._window(bottoms)[first:], np.int64).T
+        axes = np.arange(first, len(bottoms[0]))
+        constants = {"starts": np.ascontiguousarray(starts), "ends": np.ascontiguousarray(ends), "axes": axes}
+        return (OnnxNode("Slice", ("b0", "starts", "ends", "axes"), ("t0",), constants=constants),)

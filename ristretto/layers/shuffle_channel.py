@@ -10,7 +10,7 @@ import numpy as np
 from ristretto.errors import ModelError
 from ristretto.layers.reshaping import reshape_node
 from ristretto.net.fields import Fields
-from ristretto.net.form import Channels, Form
+from ristretto.net.form import Form, Pieces
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -52,7 +52,7 @@ class ShuffleChannel(Op):
     def form(self, bottoms: Sequence[Shape]) -> Form:
         """Pick all channels."""
         rows = self._rows((1, bottoms[0][1]))
-        return Channels((np.arange(bottoms[0][1]).reshape(rows[1:]).T.reshape(-1).tolist(),))
+        return Pieces((np.arange(bottoms[0][1]).reshape(rows[1:]).T.reshape(-1).tolist(),))
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Reshape, a Transpose and a Reshape."""

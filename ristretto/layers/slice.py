@@ -10,7 +10,7 @@ import numpy as np
 
 from ristretto.errors import ModelError
 from ristretto.net.fields import Fields
-from ristretto.net.form import Channels, Form
+from ristretto.net.form import Form, Pieces
 from ristretto.net.op import Array, OnnxNode, Op, Shape, canonical_axis
 
 
@@ -77,7 +77,7 @@ class Slice(Op):
     def form(self, bottoms: Sequence[Shape]) -> Form | None:
         """Pick channels; None along another axis."""
         axis, cuts = self._cuts(bottoms[0])
-        return Channels(tuple(range(start, end) for start, end in pairwise(cuts))) if axis == 1 else None
+        return Pieces(tuple(range(start, end) for start, end in pairwise(cuts))) if axis == 1 else None
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give a Split."""

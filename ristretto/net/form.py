@@ -96,16 +96,19 @@ class Stack:
 
 
 @dataclass(frozen=True)
-class Channels:
-    """Each top is some channels of the bottom.
+class Pieces:
+    """Each top is a piece of the first bottom.
 
     Parameters
     ----------
     channels : tuple of sequence of int
         For each top which, in its order.
+    corner : (down, across)
+        Of all tops, in the bottom.
     """
 
     channels: tuple[Sequence[int], ...]
+    corner: Pair = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -200,4 +203,4 @@ class Channelwise:
 
 InFloat = ChannelSoftmax | Gate
 """Forms that the compiled executor alone knows: elsewhere such layers have none, and compute in float."""
-Form = Same | Clamp | Pointwise | Window | Join | Stack | Channels | Response | InFloat
+Form = Same | Clamp | Pointwise | Window | Join | Stack | Pieces | Response | InFloat

@@ -20,6 +20,7 @@ from ristretto.layers import (
     Clip,
     Concat,
     Convolution,
+    Crop,
     Deconvolution,
     Dropout,
     Eltwise,
@@ -67,6 +68,7 @@ ALL = (
         "slice",
         "shuffle",
         "gate",
+        "crop",
     ),
 )
 """Every form that a compiled program knows, and a layer that it does not know."""
@@ -250,6 +252,13 @@ class Builder:
         if channels > 1:
             self.add(Slice(2, points=(self.draw(st.integers(1, channels - 1)),)), (blob,))
 
+    def crop(self, blob: str) -> None:
+        """Cut a picture to the size that a pooling makes of it."""
+        shape = self.shapes[blob]
+        smaller = self.add(Pooling("MAX", (1, 1), self.pair(1, 2)), (blob,))
+        room = [a - b for a, b in zip(shape[2:], self.shapes[smaller][2:], strict=True)]
+        self.add(Crop(2, self.draw(st.tuples(*(st.integers(0, size) for size in room)))), (blob, smaller))
+
     def shuffle(self, blob: str) -> None:
         """Deal channels out among groups."""
         channels = self.shapes[blob][1]
@@ -271,6 +280,7 @@ class Builder:
             "ave": lambda blob: self.pool(blob, "AVE"),
             "lrn": lambda blob: self.add(self.normalization(), (blob,)),
             "gate": self.gate,
+            "crop": self.crop,
             "flatten": lambda blob: self.add(Flatten(), (blob,)),
             "permute": lambda blob: self.add(Permute((0, 1, 3, 2)), (blob,)),
         }

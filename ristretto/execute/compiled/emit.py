@@ -24,7 +24,7 @@ from ristretto.kernels.rows import BYTES, OFFSET, REALS, SIZES, TRIM, VIEW
 from ristretto.kernels.softmax import channel_softmax
 from ristretto.kernels.window import largest, mean
 from ristretto.net import Layer
-from ristretto.net.form import Channels, ChannelSoftmax, Channelwise, Gate, Join, Pointwise, Response, Stack, Window
+from ristretto.net.form import ChannelSoftmax, Channelwise, Gate, Join, Pieces, Pointwise, Response, Stack, Window
 from ristretto.net.op import Array
 
 OPERATIONS = {"SUM": pointwise.SUM, "PROD": pointwise.PRODUCT, "MAX": pointwise.MAXIMUM}
@@ -164,17 +164,17 @@ class Emitter:
             channel += value.shape[0]
 
     @write.register
-    def _(self, work: Channels, phase: int, node: Node) -> None:
+    def _(self, work: Pieces, phase: int, node: Node) -> None:
         assert node.output
         (value,), (channels,) = node.inputs, work.channels
-        first = channels[0]
+        source, (top, left), first = self.view(value), work.corner, channels[0]
+        source["start"] += top * source["line"] + left * source["pixel"]
         if list(channels) == list(range(first, first + len(channels))):
-            source = self.view(value)
-            source["start"] += first * SIZES[self.place(value)[0].storage]
+            source["start"] += first * SIZES[source["storage"]]
             self._move(phase, node, source, self.view(node.output), node.output.shape)
             return
         job = self.job(phase, move.pick, node)
-        job["source"], job["target"], job["trim"] = self.view(value), self.view(node.output), self.trim(node)
+        job["source"], job["target"], job["trim"] = source, self.view(node.output), self.trim(node)
         job["order"], job["among"] = self.address(np.array(channels, np.int64)), value.shape[0]
         job["channels"], job["lines"], job["pixels"] = node.output.shape
 

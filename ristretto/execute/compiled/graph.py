@@ -10,7 +10,7 @@ from ristretto.execute.compiled.piece import Codes, Piece, picture
 from ristretto.formats import FixedPoint
 from ristretto.kernels.pointwise import MOST_BOTTOMS
 from ristretto.net import Geometry, Layer, Shape
-from ristretto.net.form import Channels, Channelwise, Clamp, Form, Pointwise, Same, Stack, Window
+from ristretto.net.form import Channelwise, Clamp, Form, Pieces, Pointwise, Same, Stack, Window
 from ristretto.net.op import Array
 
 Picture = tuple[int, int, int]
@@ -251,8 +251,8 @@ class Builder:
             values[0] = self._trim(values[0], piece.trim_in, layer, layer.bottoms[0])
             self._bind(layer.bottoms[0], values[0], bottoms[0])
         form = layer.op.form(bottoms)
-        if isinstance(form, Channels):
-            made = [self._picked(layer, index, values[0], channels) for index, channels in enumerate(form.channels)]
+        if isinstance(form, Pieces):
+            made = [self._piece(layer, form, index, values[0], shape) for index, shape in enumerate(tops)]
         else:
             made = [self._made(piece, values, bottoms, tops[0])] * len(layer.tops)
         if piece.trim_out:
@@ -320,10 +320,12 @@ class Builder:
             node.output = Value(shape, formats.pop())
         return self._append(node)
 
-    def _picked(self, layer: Layer, index: int, value: Value, channels: Sequence[int]) -> Value:
-        """Add the node of one top that is some channels of a value, and give them."""
-        picked = Value((len(channels), *value.shape[1:]), value.fmt)
-        return self._append(Node(Channels((channels,)), layer, [value], picked, blob=layer.tops[index]))
+    def _piece(self, layer: Layer, form: Pieces, index: int, value: Value, top: Shape) -> Value:
+        """Add the node of one top that is a piece of a value, and give it."""
+        stored = picture(top)
+        assert stored is not None
+        work = replace(form, channels=form.channels[index : index + 1])
+        return self._append(Node(work, layer, [value], Value(stored, value.fmt), blob=layer.tops[index]))
 
     def _codes_behind(self, value: Value) -> tuple[Value, tuple[Layer, ...], bool]:
         """Give the codes that a value is a function of, number by number; the layers between; whether by channel.

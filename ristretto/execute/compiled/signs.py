@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ristretto.execute.compiled.graph import Graph, Move, Node, Value
-from ristretto.net.form import Channels, Join, Response, Stack, Window
+from ristretto.net.form import Join, Pieces, Response, Stack, Window
 
 
 def never_negative(graph: Graph) -> set[Value]:
@@ -25,4 +25,4 @@ def _keeps_signs(node: Node) -> bool:
     if isinstance(work, Response):
         # A base below zero has negative powers.
         return min(work.k, work.alpha) >= 0
-    return bool(node.inputs) and isinstance(work, Move | Channels | Stack | Window)
+    return bool(node.inputs) and isinstance(work, Move | Pieces | Stack | Window)

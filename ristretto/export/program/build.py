@@ -20,7 +20,7 @@ from ristretto.export.program.results import numbers_of
 from ristretto.formats import Arithmetic, FixedPoint
 from ristretto.hardware.grid import Grid
 from ristretto.net import Layer, Net, Shape
-from ristretto.net.form import Channels, Clamp, InFloat, Pointwise, Same, Stack
+from ristretto.net.form import Clamp, InFloat, Pieces, Pointwise, Same, Stack
 from ristretto.net.op import Array
 from ristretto.passes import SpellOutSharing
 from ristretto.passes.spell_out_sharing import is_read
@@ -161,7 +161,7 @@ class _Builder:
         form, kept = layer.op.form(bottoms), layer.op.passes_on(len(bottoms))
         if isinstance(form, Same):
             return [self._value(layer.bottoms[0])] * len(layer.tops)
-        if isinstance(form, Stack | Channels) or kept:
+        if isinstance(form, Stack | Pieces) or kept:
             return self._picked(layer, bottoms, kept or len(bottoms))
         if form is None or isinstance(form, InFloat):
             return layer, f"{layer.op.type} computes in float"

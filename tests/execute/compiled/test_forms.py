@@ -20,6 +20,7 @@ from ristretto.layers import (
     Concat,
     Convolution,
     ConvolutionDepthwise,
+    Crop,
     Deconvolution,
     DepthwiseConvolution,
     Dropout,
@@ -45,7 +46,7 @@ from ristretto.layers import (
 )
 from ristretto.layers.coverage import Coverage
 from ristretto.net import Layer, Op
-from ristretto.net.form import Channels, ChannelSoftmax, Clamp, Gate, Join, Pointwise, Response, Same, Stack, Window
+from ristretto.net.form import ChannelSoftmax, Clamp, Gate, Join, Pieces, Pointwise, Response, Same, Stack, Window
 from tests.battery import check_program
 
 SHAPE = (2, 3, 4, 5)
@@ -59,6 +60,7 @@ FORMS: dict[type[Op], tuple[Op, type | None]] = {
     Concat: (Concat(), Stack),
     Convolution: (Convolution(3, (3, 3)), None),
     ConvolutionDepthwise: (ConvolutionDepthwise(3, (3, 3), group=3), None),
+    Crop: (Crop(axis=1, offset=(1, 0, 2)), Pieces),
     Deconvolution: (Deconvolution(3, (3, 3)), None),
     DepthwiseConvolution: (DepthwiseConvolution(3, (3, 3), group=3), None),
     Dropout: (Dropout(), Same),
@@ -70,8 +72,8 @@ FORMS: dict[type[Op], tuple[Op, type | None]] = {
     LRN: (LRN(), Response),
     Log: (Log(), Pointwise),
     PReLU: (PReLU(), Pointwise),
-    ShuffleChannel: (ShuffleChannel(3), Channels),
-    Slice: (Slice(3), Channels),
+    ShuffleChannel: (ShuffleChannel(3), Pieces),
+    Slice: (Slice(3), Pieces),
     Pooling: (Pooling("AVE", (2, 2)), Window),
     Power: (Power(), Pointwise),
     ReLU: (ReLU(), Clamp),
@@ -90,6 +92,8 @@ FORMS: dict[type[Op], tuple[Op, type | None]] = {
 def shapes_for(op: Op) -> list[tuple[int, ...]]:
     if isinstance(op, Axpy):
         return [SHAPE[:2], SHAPE, SHAPE]
+    if isinstance(op, Crop):
+        return [SHAPE, (2, 2, 3, 3)]
     shape = (2, 3, 1, 1) if isinstance(op, Flatten) else SHAPE
     return [shape] * op.bottom_counts()[0]
 
