@@ -13,6 +13,7 @@ from ristretto.kernels import (
     descent,
     histogram,
     minifloat,
+    normalize,
     program,
     softmax,
     trim,
@@ -80,6 +81,7 @@ def _calls() -> Iterator[Call]:
     square = np.zeros((1, 1))
     for rows in (square.astype(np.float32), square):
         yield Call(softmax.softmax, (rows, rows))
+        yield Call(normalize.normalize, (rows, 1.0, rows[0], rows))
     yield Call(descent.multiply, (square, square, square))
     yield Call(descent.descend, (square, square, square, -1.0, 1.0, 1))
 

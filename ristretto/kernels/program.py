@@ -12,13 +12,14 @@ from ristretto.kernels.job import JobKind, call_job
 from ristretto.kernels.memory import integers_at
 from ristretto.kernels.move import frame, move, pick
 from ristretto.kernels.multiply import NAN_FLAG, multiply
+from ristretto.kernels.normalize import channel_normalize
 from ristretto.kernels.pointwise import channelwise, gate, join, lookup
 from ristretto.kernels.response import respond
 from ristretto.kernels.softmax import channel_softmax
 from ristretto.kernels.window import largest, mean
 
 KINDS: tuple[JobKind, ...] = (
-    *(multiply, depthwise, respond, channel_softmax),
+    *(multiply, depthwise, respond, channel_softmax, channel_normalize),
     *(join, channelwise, gate, lookup, mean, largest, move, pick, frame),
 )
 """Every kind of job."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ristretto.errors import ModelError
+from ristretto.kernels.normalize import normalize
+from ristretto.layers.along_axis import along_axis
 from ristretto.net.fields import Fields
 from ristretto.net.filler import Filler
+from ristretto.net.form import ChannelNormalize, Form
 from ristretto.net.op import Array, OnnxNode, Op, Shape
 
 
@@ -56,11 +60,19 @@ class Normalize(Op):
         return tuple(range(1, count)) if self.across_spatial else (1,)
 
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
-        """Divide by the length, then scale."""
-        x = bottoms[0]
-        squares = (x * x).sum(axis=self._axes(x.ndim), keepdims=True)
-        length = np.sqrt(squares + x.dtype.type(self.eps))
-        return (x / length * blobs[0].reshape(-1, *(1 for _ in x.shape[2:])),)
+        """Divide by the length and scale, in float64."""
+        (x,) = bottoms
+        scales = np.broadcast_to(blobs[0].reshape(-1), x.shape[1])
+        if self.across_spatial:
+            # A picture is one row, each number of which has its channel's scale.
+            x, scales = x.reshape(len(x), -1), np.repeat(scales, math.prod(x.shape[2:]))
+        scales = np.array(scales, x.dtype)
+        top = along_axis(x, 1, lambda rows, out: normalize(rows, self.eps, scales, out))
+        return (top.reshape(bottoms[0].shape),)
+
+    def form(self, bottoms: Sequence[Shape]) -> Form | None:
+        """Give that of vectors of channels; None for whole pictures."""
+        return None if self.across_spatial else ChannelNormalize(self.eps)
 
     def onnx(self, bottoms: Sequence[Shape]) -> tuple[OnnxNode, ...]:
         """Give the parts, as ONNX's LpNormalization has no eps."""

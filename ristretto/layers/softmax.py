@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ristretto.kernels.softmax import softmax
+from ristretto.layers.along_axis import along_axis
 from ristretto.net.fields import Fields
 from ristretto.net.form import ChannelSoftmax, Form
 from ristretto.net.op import Array, OnnxNode, Op, Shape, canonical_axis
@@ -34,12 +33,7 @@ class Softmax(Op):
 
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Normalize the exponentials, in float64."""
-        rows = np.moveaxis(bottoms[0], self.axis, -1)
-        top = np.empty(rows.shape, rows.dtype)
-        if top.size:
-            length = rows.shape[-1]
-            softmax(np.ascontiguousarray(rows).reshape(-1, length), top.reshape(-1, length))
-        return (np.ascontiguousarray(np.moveaxis(top, -1, self.axis)),)
+        return (along_axis(bottoms[0], self.axis, softmax),)
 
     def form(self, bottoms: Sequence[Shape]) -> Form | None:
         """Go over the channels; None along another axis."""

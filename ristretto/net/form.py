@@ -139,6 +139,13 @@ class ChannelSoftmax:
 
 
 @dataclass(frozen=True)
+class ChannelNormalize:
+    """``x / sqrt(sum(x ** 2) + eps)`` over the channels of each pixel, times a scale of each channel."""
+
+    eps: float
+
+
+@dataclass(frozen=True)
 class Gate:
     """A bottom of pictures times one of a number for each of their channels, plus a third bottom if there is one.
 
@@ -201,6 +208,6 @@ class Channelwise:
         return factors, summands if self.summand is None else summands + self.summand
 
 
-InFloat = ChannelSoftmax | Gate
+InFloat = ChannelSoftmax | ChannelNormalize | Gate
 """Forms that the compiled executor alone knows: elsewhere such layers have none, and compute in float."""
 Form = Same | Clamp | Pointwise | Window | Join | Stack | Pieces | Response | InFloat

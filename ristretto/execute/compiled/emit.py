@@ -18,13 +18,25 @@ from ristretto.formats import FixedPoint
 from ristretto.kernels import move, pointwise
 from ristretto.kernels.job import JobKind
 from ristretto.kernels.loading import addresses
+from ristretto.kernels.normalize import channel_normalize
 from ristretto.kernels.pointwise import LEFT_OUT, channelwise, gate, join, lookup
 from ristretto.kernels.response import respond
 from ristretto.kernels.rows import BYTES, OFFSET, REALS, SIZES, TRIM, VIEW
 from ristretto.kernels.softmax import channel_softmax
 from ristretto.kernels.window import largest, mean
 from ristretto.net import Layer
-from ristretto.net.form import ChannelSoftmax, Channelwise, Gate, Join, Pieces, Pointwise, Response, Stack, Window
+from ristretto.net.form import (
+    ChannelNormalize,
+    ChannelSoftmax,
+    Channelwise,
+    Gate,
+    Join,
+    Pieces,
+    Pointwise,
+    Response,
+    Stack,
+    Window,
+)
 from ristretto.net.op import Array
 
 OPERATIONS = {"SUM": pointwise.SUM, "PROD": pointwise.PRODUCT, "MAX": pointwise.MAXIMUM}
@@ -232,6 +244,17 @@ class Emitter:
         job = self.job(phase, channel_softmax, node)
         job["source"], job["target"], job["trim"] = self.view(node.inputs[0]), self.view(node.output), self.trim(node)
         job["channels"], job["lines"], job["pixels"] = node.output.shape
+
+    @write.register
+    def _(self, work: ChannelNormalize, phase: int, node: Node) -> None:
+        assert node.output
+        assert node.layer
+        job = self.job(phase, channel_normalize, node)
+        job["source"], job["target"], job["trim"] = self.view(node.inputs[0]), self.view(node.output), self.trim(node)
+        job["channels"], job["lines"], job["pixels"] = node.output.shape
+        (scale,) = node.layer.blobs
+        scales = np.ascontiguousarray(np.broadcast_to(scale.reshape(-1), node.output.shape[0]), np.float32)
+        job["eps"], job["scale"] = work.eps, self.address(scales)
 
     @write.register
     def _(self, work: Pointwise, phase: int, node: Node) -> None:

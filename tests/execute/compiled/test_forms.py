@@ -29,6 +29,7 @@ from ristretto.layers import (
     Flatten,
     InnerProduct,
     Log,
+    Normalize,
     Pooling,
     Power,
     PReLU,
@@ -46,7 +47,19 @@ from ristretto.layers import (
 )
 from ristretto.layers.coverage import Coverage
 from ristretto.net import Layer, Op
-from ristretto.net.form import ChannelSoftmax, Clamp, Gate, Join, Pieces, Pointwise, Response, Same, Stack, Window
+from ristretto.net.form import (
+    ChannelNormalize,
+    ChannelSoftmax,
+    Clamp,
+    Gate,
+    Join,
+    Pieces,
+    Pointwise,
+    Response,
+    Same,
+    Stack,
+    Window,
+)
 from tests.battery import check_program
 
 SHAPE = (2, 3, 4, 5)
@@ -71,6 +84,7 @@ FORMS: dict[type[Op], tuple[Op, type | None]] = {
     InnerProduct: (InnerProduct(3), None),
     LRN: (LRN(), Response),
     Log: (Log(), Pointwise),
+    Normalize: (Normalize(across_spatial=False), ChannelNormalize),
     PReLU: (PReLU(), Pointwise),
     ShuffleChannel: (ShuffleChannel(3), Pieces),
     Slice: (Slice(3), Pieces),
