@@ -14,7 +14,7 @@ from ristretto.errors import RistrettoError
 from ristretto.execute import default_threads
 from ristretto.kernels.ahead import CacheState, cache_state, units
 from ristretto.kernels.cpu import TIER, TIERS, VARIABLE, Tier, features
-from ristretto.kernels.helper import compiled
+from ristretto.kernels.loading import announced
 
 LIBRARIES = ("numpy", "numba", "onnxruntime")
 """Those whose version may show in a result or in its speed."""
@@ -110,7 +110,7 @@ def _compile(watcher: Watcher) -> None:
     wanted = units()
     missing = [number for number, unit in enumerate(wanted) if not unit.is_cached]
     with watcher.stage("compiling kernels", len(wanted)) as advance:
-        for _ in compiled(missing):
+        for _ in announced(missing):
             advance()
         for number in {*range(len(wanted))}.difference(missing):
             wanted[number].load()

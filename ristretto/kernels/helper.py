@@ -5,11 +5,12 @@ numba compiles one function at a time in a process, however many threads ask for
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.spawn import get_executable
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -22,11 +23,14 @@ PROGRAM = "import sys; sys.path[:] = {path!r}; from ristretto.kernels.helper imp
 
 
 def serve() -> None:
-    """Compile the units whose numbers stand on the lines of standard input; give each number back when it is done."""
+    """Compile the units whose numbers stand on the lines of standard input; give each line back when it is done."""
     wanted = units()
+    # Whatever else is printed, by numba on demand for instance, is no answer.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     for line in sys.stdin:
         wanted[int(line)].load()
-        print(int(line), flush=True)
+        print(line, end="", file=answers, flush=True)
 
 
 def compiled(numbers: Sequence[int]) -> Iterator[int]:
@@ -70,10 +74,11 @@ def _taken(take: Callable[[], int]) -> Iterator[int]:
 @contextmanager
 def _helper(waiting: deque[int], done: SimpleQueue[int]) -> Iterator[Thread | None]:
     """Start a process, and a thread that feeds it; None where one is of no use."""
-    if len(waiting) < 2 or cores() < 2 or cache_folder() is None or getattr(sys, "frozen", False):
+    python = get_executable()
+    if len(waiting) < 2 or cores() < 2 or cache_folder() is None or not python or getattr(sys, "frozen", False):
         yield None
         return
-    command = [get_executable(), "-I", "-c", PROGRAM.format(path=sys.path)]
+    command = [python, "-I", "-c", PROGRAM.format(path=sys.path)]
     try:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -82,6 +87,7 @@ def _helper(waiting: deque[int], done: SimpleQueue[int]) -> Iterator[Thread | No
         yield None
         return
     thread = Thread(target=_feed, args=(process, waiting, done), daemon=True)
+    assert process.stdin
     with process:
         thread.start()
         try:
@@ -89,18 +95,20 @@ def _helper(waiting: deque[int], done: SimpleQueue[int]) -> Iterator[Thread | No
         finally:
             process.kill()
             thread.join()
+            # What it was sent when it had ended already is still on its way.
+            with suppress(OSError):
+                process.stdin.close()
 
 
 def _feed(process: subprocess.Popen[str], waiting: deque[int], done: SimpleQueue[int]) -> None:
     assert process.stdin
     assert process.stdout
     for number in _taken(waiting.pop):
-        try:
-            print(number, file=process.stdin, flush=True)
+        asked, answer = f"{number}\n", ""
+        with suppress(OSError):
+            print(asked, end="", file=process.stdin, flush=True)
             answer = process.stdout.readline()
-        except OSError:
-            answer = ""
-        if not answer:
+        if answer != asked:
             waiting.append(number)
             return
         done.put(number)

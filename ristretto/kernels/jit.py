@@ -45,21 +45,29 @@ STAMP = _stamp()
 
 
 class StampedCache(FunctionCache):  # type: ignore[misc]  # numba has no types
-    """numba's cache of one function, in files of its own for each state of the kernels and each processor.
+    """numba's cache of one function, in files of its own for each signature, state of the kernels and processor.
 
-    numba would keep all states in one index, where two processes of different states that save at the same moment
-    could each take the other's code for its own.
+    numba would keep all of them in one index, where two processes that save different ones at the same moment could
+    each take the other's code for its own.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__(function)
+    def file_of(self, signature: Any) -> IndexDataCacheFile:
+        """Give the index of a signature, and the one file of code that it leads to."""
         processor = repr(cpu_target.target_context.codegen().magic_tuple())
-        state = hashlib.sha256(f"{STAMP} {processor}".encode()).hexdigest()[:16]
-        self._cache_file = IndexDataCacheFile(
+        state = hashlib.sha256(f"{STAMP} {processor} {signature}".encode()).hexdigest()[:16]
+        return IndexDataCacheFile(
             cache_path=self._cache_path,
             filename_base=f"{self._impl.filename_base}-{state}",
             source_stamp=self._impl.locator.get_source_stamp(),
         )
+
+    def _load_overload(self, signature: Any, target_context: Any) -> Any:
+        self._cache_file = self.file_of(signature)
+        return super()._load_overload(signature, target_context)
+
+    def _save_overload(self, signature: Any, data: Any) -> None:
+        self._cache_file = self.file_of(signature)
+        super()._save_overload(signature, data)
 
     def _index_key(self, signature: Any, codegen: Any) -> Any:
         return (*super()._index_key(signature, codegen), STAMP)
@@ -150,6 +158,6 @@ def _is_kept(compiled: Any, signature: Any) -> bool:
     if not any(entry is compiled for entry in ENTRIES):
         return False
     key = compiled._cache._index_key(signature, cpu_target.target_context.codegen())
-    name = compiled._cache._cache_file._load_index().get(key)
+    name = compiled._cache.file_of(signature)._load_index().get(key)
     # numba writes the index first: a process that was killed between may have left out the code.
     return name is not None and Path(compiled._cache.cache_path, name).is_file()

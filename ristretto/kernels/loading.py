@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 
 from ristretto.kernels.cpu import TIER
 from ristretto.kernels.helper import compiled
@@ -17,6 +18,7 @@ SECONDS = 10
 
 Say = Callable[[str], None]
 _told: list[Say] = []
+_lock = Lock()
 
 
 @contextmanager
@@ -37,20 +39,23 @@ def announced_compilation(say: Say) -> Iterator[None]:
 
 def addresses(kinds: Iterable[JobKind]) -> dict[JobKind, int]:
     """Give where kinds of jobs begin in this process; those that are neither loaded nor cached are compiled."""
-    wanted = set(kinds)
-    missing = [number for number, kind in enumerate(KINDS) if kind in wanted and not (kind.is_loaded or kind.is_cached)]
-    if missing:
-        _compile(missing)
-    return {kind: kind.address for kind in wanted}
+    # Kinds come first among the units, so their numbers are the same.
+    wanted = {KINDS.index(kind): kind for kind in kinds}
+    with _lock:
+        missing = [number for number, kind in sorted(wanted.items()) if not (kind.is_loaded or kind.is_cached)]
+        for _ in announced(missing):
+            pass
+    return {kind: kind.address for kind in wanted.values()}
 
 
-def _compile(numbers: list[int]) -> None:
+def announced(numbers: Sequence[int]) -> Iterator[int]:
+    """Compile units as `compiled` does, and have it said before and after."""
+    if not numbers:
+        return
     begun = time.perf_counter()
     once = "once per machine and version" if cache_folder() else "each time: set NUMBA_CACHE_DIR to a folder"
     _say(f"compiling the kernels for {TIER.name} (up to about {SECONDS} s, {once}) ...")
-    # Kinds come first among the units, so their numbers are the same.
-    for _ in compiled(numbers):
-        pass
+    yield from compiled(numbers)
     _say(f"compiled the kernels in {time.perf_counter() - begun:.1f} s")
 
 

@@ -158,7 +158,7 @@ def emit_tile(b: ir.IRBuilder, operands: Sequence[ir.Value], tier: Tier, operand
     Its operands are: the address of the first pixel's inputs, the distance between pixels, bytes; the address of
     the runs' offsets, bytes, int64; how many runs and words in a run there are, both at least one; the addresses of
     the weights and of the sums' first values (one for each lane of a row); how far behind the weights those stand that
-    are wanted next, bytes, 0 for none; and the address of the sums (height rows).
+    are wanted next, bytes, 0 where these are fetched, which are at hand; and the address of the sums (height rows).
     """
     sums = emit_sums(b, operands[:-1], tier, operand, shape)
     size = WORD * tier.lanes

@@ -124,7 +124,7 @@ def test_the_first_process_says_that_it_compiles_and_the_second_does_not(tmp_pat
     assert code == 0, said
     lines = said.splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith(f"{COMPILING} {runnable()[0].name} (about ")
+    assert lines[0].startswith(f"{COMPILING} {runnable()[0].name} (up to about ")
     assert lines[1].startswith(COMPILED)
     assert info(tmp_path)["cache"]["compiled"] > 0
     code, second, said = run(tmp_path, "test", *lenet)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -48,21 +49,39 @@ def test_the_helper_takes_the_last_and_each_is_told_of_once(loaded: list[int], m
 
 
 @pytest.mark.parametrize(
-    "program",
+    ("program", "answers"),
     [
-        "",
-        "raise SystemExit(3)",
-        "input()",
-        "input(); import time; time.sleep(1)",
-        "print(input(), flush=True); input()",
+        ("", 0),
+        ("raise SystemExit(3)", 0),
+        ("input()", 0),
+        ("input(); import time; time.sleep(1)", 0),
+        ("print(input(), flush=True); input()", 1),
+        ("import os; print(input(), flush=True); os.close(0)", 1),
+        ("import os; print(input(), flush=True); os.close(0); import time; time.sleep(1)", 1),
+        ("print('a remark', flush=True); print(input(), flush=True)", 0),
     ],
-    ids=["at once", "with an error", "at its first", "when all else is done", "at its second"],
+    ids=[
+        *(
+            "at once",
+            "with an error",
+            "at its first",
+            "when all else is done",
+            "at its second",
+            "deaf",
+            "deaf for long",
+        ),
+        *("talking of other things",),
+    ],
 )
-def test_what_a_helper_leaves_is_done_here(program: str, loaded: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_helper_leaves_is_done_here(
+    program: str, answers: int, loaded: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(helper, "PROGRAM", program)
+    # Until the helper has started, this process is busy with its first.
+    monkeypatch.setattr(helper.units()[0], "seconds", 1)
     told = list(helper.compiled(range(5)))
     assert sorted(told) == [0, 1, 2, 3, 4]
-    assert len(loaded) == (4 if "print" in program and 4 not in loaded else 5)
+    assert len(loaded) == 5 - answers
 
 
 def test_no_helper_is_no_harm(loaded: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,8 +91,11 @@ def test_no_helper_is_no_harm(loaded: list[int], monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("name", "given"),
-    [("cores", lambda: 1), ("cache_folder", lambda: None), ("units", None)],
-    ids=["one core", "nowhere to cache", "one unit"],
+    [
+        *(("cores", lambda: 1), ("cache_folder", lambda: None), ("units", None)),
+        *(("get_executable", lambda: None), ("sys", SimpleNamespace(frozen=True, path=[]))),
+    ],
+    ids=["one core", "nowhere to cache", "one unit", "no interpreter", "one file"],
 )
 def test_a_helper_of_no_use_is_not_started(
     name: str, given: Any, loaded: list[int], monkeypatch: pytest.MonkeyPatch

@@ -132,3 +132,19 @@ def test_code_of_another_stamp_is_not_loaded(monkeypatch: pytest.MonkeyPatch, tm
         assert compiled(1.5) == 3
         loaded.append(bool(compiled.stats.cache_hits))
     assert loaded == [False, True, False, True]
+
+
+def test_signatures_that_are_saved_at_once_do_not_take_each_others_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each process reads the index before the other has written it."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(jit, "ENTRIES", [])
+    with monkeypatch.context() as others:
+        others.setattr(jit.IndexDataCacheFile, "_load_index", lambda file: {})
+        compiled: Any = jit.kernel(double)
+        assert (compiled(1.5), compiled(1)) == (3, 2)
+    again: Any = jit.kernel(double)
+    assert (again(1.5), again(1)) == (3, 2)
+    assert again.stats.cache_hits
+    assert not again.stats.cache_misses

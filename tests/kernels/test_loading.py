@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,18 @@ def test_only_what_is_wanted_is_compiled(kinds: Any) -> None:
     kind = kinds()
     assert loading.addresses([]) == {}
     assert not kind.is_loaded
+
+
+def test_a_kind_that_is_not_in_the_list_is_noticed(kinds: Any) -> None:
+    kinds()
+    with pytest.raises(ValueError, match="not in tuple"):
+        loading.addresses([JobKind(count, RECORD)])
+
+
+def test_programs_that_are_made_at_once_compile_once(kinds: Any) -> None:
+    said: list[str] = []
+    kind = kinds()
+    with loading.announced_compilation(said.append), ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: loading.addresses([kind]), range(4)))
+    assert len(said) == 2
+    assert all(addresses == found[0] for addresses in found)

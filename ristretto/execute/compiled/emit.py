@@ -110,6 +110,7 @@ class Emitter:
         record = np.zeros(1, TRIM)[0]
         buffer, _ = self.layout.places[node.output]
         fmt = node.trims[-1] if node.trims else node.output.fmt if buffer.storage != REALS else None
+        assert fmt or buffer.storage == REALS, "codes are always trimmed"
         record["half_even"] = self.half_even
         if fmt:
             low, high = code_ends(fmt, node.low, node.high)
