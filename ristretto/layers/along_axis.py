@@ -22,6 +22,7 @@ def along_axis(x: Array, axis: int, fill: Callable[[Array, Array], None]) -> Arr
     rows = np.moveaxis(x, axis, -1)
     top = np.empty(rows.shape, rows.dtype)
     if top.size:
-        both = np.ascontiguousarray(rows), top
+        # What must not be written to is another type to a kernel.
+        both = np.require(rows, requirements=["C", "W"]), top
         fill(*(array.reshape(-1, rows.shape[-1]) for array in both))
     return np.ascontiguousarray(np.moveaxis(top, -1, axis))

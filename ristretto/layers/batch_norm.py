@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -74,8 +75,8 @@ class BatchNorm(Op):
         factor = np.zeros_like(weight) if weight[0] == 0 else 1 / weight
         return means * factor, variances * factor
 
-    def _deviations(self, variances: Array) -> Array:
-        deviations: Array = np.sqrt(variances + variances.dtype.type(self.eps))
+    def _deviations(self, variances: Array, kind: np.dtype[Any]) -> Array:
+        deviations: Array = np.sqrt(variances + kind.type(self.eps))
         return deviations
 
     def channelwise(self, blobs: Sequence[Array], channels: int) -> Channelwise | None:
@@ -83,7 +84,7 @@ class BatchNorm(Op):
         if self.use_global_stats is False or [blob.size for blob in blobs] != [channels, channels, 1]:
             return None
         means, variances = self.statistics(blobs)
-        return Channelwise(mean=means, deviation=self._deviations(variances))
+        return Channelwise(mean=means, deviation=self._deviations(variances, variances.dtype))
 
     def forward(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> tuple[Array, ...]:
         """Subtract the mean, divide by the deviation."""
@@ -95,7 +96,7 @@ class BatchNorm(Op):
         else:
             means, variances = (value.reshape(-1, *(1,) * (x.ndim - 2)) for value in self.statistics(blobs))
             centred = x - means
-        return (centred / self._deviations(variances),)
+        return (centred / self._deviations(variances, x.dtype),)
 
     def form(self, bottoms: Sequence[Shape]) -> Form | None:
         """Give a function of the number and its channel; None for the batch's own statistics."""

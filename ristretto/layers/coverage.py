@@ -73,7 +73,9 @@ class Coverage:
             return None
         if self.num_axes == 0:
             return Pointwise()
-        return Pointwise(by_channel=True) if canonical_axis(self.axis, bottoms[0]) == 1 else None
+        # Counted from the end it is another axis of a blob with another number of them.
+        known = self.axis == 1 or len(bottoms[0]) == 4
+        return Pointwise(by_channel=True) if known and canonical_axis(self.axis, bottoms[0]) == 1 else None
 
     def onnx(self, op_type: str, bottom: Shape, operand: tuple[str, Shape], source: str, top: str) -> list[OnnxNode]:
         """Give the nodes that join `source` with an operand (name and shape) that covers these axes."""

@@ -50,7 +50,7 @@ class PReLU(Op):
         """Scale what is negative."""
         x = bottoms[0]
         slopes = blobs[0].reshape(self._aligned(x.shape))
-        return (np.where(x > 0, x, x * slopes),)
+        return (np.where(x > 0, x, np.minimum(x, 0) * slopes),)
 
     def channel_starts(self, bottoms: Sequence[Shape]) -> tuple[int, ...] | None:
         """Stay in place."""

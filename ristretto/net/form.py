@@ -204,8 +204,26 @@ class Channelwise:
         factors = np.ones(channels) if self.deviation is None else 1 / self.deviation.astype(np.float64)
         summands = np.zeros(channels) if self.mean is None else -self.mean.astype(np.float64) * factors
         if self.factor is not None:
-            factors, summands = factors * self.factor, summands * self.factor
+            factors = factors * self.factor
+            # Nothing stays nothing, whatever the factor: its sign goes into files.
+            summands = summands if self.mean is None else summands * self.factor
         return factors, summands if self.summand is None else summands + self.summand
+
+    @property
+    def by_channel(self) -> bool:
+        """Whether the numbers of two channels differ."""
+        return any((operand != operand[0]).any() for operand in self.operands if operand is not None)
+
+    def of(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Do it to numbers of the first channels: float32 (channels, numbers)."""
+
+        def column(operand: NDArray[Any]) -> NDArray[np.float32]:
+            return operand.astype(np.float32)[: len(x), None]
+
+        operations = (np.subtract, np.divide, np.multiply, np.add)
+        for operation, operand in zip(operations, self.operands, strict=False):
+            x = x if operand is None else operation(x, column(operand))
+        return x if self.slope is None else np.where(x > 0, x, x * column(self.slope))
 
 
 InFloat = ChannelSoftmax | ChannelNormalize | Gate

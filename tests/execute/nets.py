@@ -80,7 +80,10 @@ FUNCTIONS: tuple[Op, ...] = (
     *(Sigmoid(), Swish(1.5), TanH(), Threshold(0.25), Scale(bias_term=True), Scale(), Bias()),
 )
 """Functions of one number, or of one and its channel, with a result for every one: an Exp soon runs out of float32."""
-AFFINE: tuple[Op, ...] = (BatchNorm(use_global_stats=True), Scale(bias_term=True), Scale(), Bias())
+AFFINE: tuple[Op, ...] = (
+    *(BatchNorm(use_global_stats=True), Scale(bias_term=True), Scale(), Bias()),
+    *(Power(1.0, 0.5, -0.25), Scale(Coverage(1, 0)), Bias(Coverage(1, -1))),
+)
 WIDEST = 14
 """Pixels of a picture that may still grow."""
 Kinds = dict[str, Callable[[str], object]]
@@ -232,7 +235,8 @@ class Builder:
 
     def affine(self, blob: str) -> None:
         """Multiply and add by channel, one layer after the other; others may read what stands between."""
-        for op in self.draw(st.lists(st.sampled_from(AFFINE), min_size=1, max_size=3)):
+        last = Scale(Coverage(1 - len(self.shapes[blob]), 1))
+        for op in self.draw(st.lists(st.sampled_from((*AFFINE, last)), min_size=1, max_size=3)):
             blob = self.add(op, (blob,), in_place=self.draw(st.booleans()), positive=isinstance(op, BatchNorm))
 
     def gate(self, blob: str) -> None:
@@ -249,10 +253,11 @@ class Builder:
             self.add(Axpy(), (factors, blob, *self.others(blob, lambda shape: shape)[:1]))
 
     def slice(self, blob: str) -> None:
-        """Cut a blob into two along its channels."""
+        """Cut a blob along its channels."""
         channels = self.shapes[blob][1]
         if channels > 1:
-            self.add(Slice(2, points=(self.draw(st.integers(1, channels - 1)),)), (blob,))
+            points = self.draw(st.lists(st.integers(1, channels - 1), min_size=1, max_size=3, unique=True))
+            self.add(Slice(len(points) + 1, points=tuple(sorted(points))), (blob,))
 
     def crop(self, blob: str) -> None:
         """Cut a picture to the size that a pooling makes of it."""

@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ristretto.execute.compiled.graph import Move, Multiply, Node, Outside, Picture, Value, Work, code_ends
+from ristretto.execute.compiled.graph import (
+    Move,
+    Multiply,
+    Node,
+    Outside,
+    Picture,
+    Value,
+    Work,
+    channelwise_of,
+    code_ends,
+)
 from ristretto.execute.compiled.multiplication import emit_multiply
 from ristretto.execute.compiled.storage import Buffer, Layout, works_across
 from ristretto.formats import FixedPoint
@@ -152,6 +162,14 @@ class Emitter:
         job["source"], job["target"], job["trim"] = source, target, self.trim(node)
         job["channels"], job["lines"], job["pixels"] = shape
 
+    def _between(self, phase: int, kind: JobKind, node: Node) -> Any:
+        """Add a job that makes of each line of its first input one of its output."""
+        assert node.output
+        job = self.job(phase, kind, node)
+        job["source"], job["target"], job["trim"] = self.view(node.inputs[0]), self.view(node.output), self.trim(node)
+        job["channels"], job["lines"], job["pixels"] = node.output.shape
+        return job
+
     @write.register
     def _(self, work: Outside, phase: int, node: Node) -> None:
         job = self.job(phase, move.move, node)
@@ -186,10 +204,9 @@ class Emitter:
             source["start"] += first * SIZES[source["storage"]]
             self._move(phase, node, source, self.view(node.output), node.output.shape)
             return
-        job = self.job(phase, move.pick, node)
-        job["source"], job["target"], job["trim"] = source, self.view(node.output), self.trim(node)
+        job = self._between(phase, move.pick, node)
+        job["source"] = source
         job["order"], job["among"] = self.address(np.array(channels, np.int64)), value.shape[0]
-        job["channels"], job["lines"], job["pixels"] = node.output.shape
 
     @write.register
     def _(self, work: Window, phase: int, node: Node) -> None:
@@ -220,39 +237,32 @@ class Emitter:
     @write.register
     def _(self, work: Channelwise, phase: int, node: Node) -> None:
         assert node.output
-        job = self.job(phase, channelwise, node)
-        job["source"], job["target"], job["trim"] = self.view(node.inputs[0]), self.view(node.output), self.trim(node)
-        job["channels"], job["lines"], job["pixels"] = node.output.shape
+        job = self._between(phase, channelwise, node)
         operands = np.empty((len(LEFT_OUT), node.output.shape[0]), np.float32)
         for row, given, left_out in zip(operands, work.operands, LEFT_OUT, strict=True):
-            row[:] = left_out if given is None else given
+            with np.errstate(over="ignore"):
+                row[:] = left_out if given is None else given
         job["operands"] = self.address(operands)
 
     @write.register
     def _(self, work: Gate, phase: int, node: Node) -> None:
         assert node.output
-        job = self.job(phase, gate, node)
+        job = self._between(phase, gate, node)
         summands = [value for k, value in enumerate(node.inputs) if k not in (work.pictures, work.factors)]
         job["source"], job["factors"] = (self.view(node.inputs[k]) for k in (work.pictures, work.factors))
         for value in summands:
             job["summands"], job["adds"] = self.view(value), 1
-        job["target"], job["trim"] = self.view(node.output), self.trim(node)
-        job["channels"], job["lines"], job["pixels"] = node.output.shape
 
     @write.register
     def _(self, work: ChannelSoftmax, phase: int, node: Node) -> None:
         assert node.output
-        job = self.job(phase, channel_softmax, node)
-        job["source"], job["target"], job["trim"] = self.view(node.inputs[0]), self.view(node.output), self.trim(node)
-        job["channels"], job["lines"], job["pixels"] = node.output.shape
+        self._between(phase, channel_softmax, node)
 
     @write.register
     def _(self, work: ChannelNormalize, phase: int, node: Node) -> None:
         assert node.output
         assert node.layer
-        job = self.job(phase, channel_normalize, node)
-        job["source"], job["target"], job["trim"] = self.view(node.inputs[0]), self.view(node.output), self.trim(node)
-        job["channels"], job["lines"], job["pixels"] = node.output.shape
+        job = self._between(phase, channel_normalize, node)
         (scale,) = node.layer.blobs
         scales = np.ascontiguousarray(np.broadcast_to(scale.reshape(-1), node.output.shape[0]), np.float32)
         job["eps"], job["scale"] = work.eps, self.address(scales)
@@ -264,19 +274,16 @@ class Emitter:
         assert value.fmt
         assert node.layer
         layers = (*node.before, node.layer)
-        table = results_by_code(layers, value.fmt, value.shape[0] if work.by_channel else 1)
-        job = self.job(phase, lookup, node)
-        job["source"], job["target"], job["trim"] = self.view(value), self.view(node.output), self.trim(node)
+        table = results_by_code(layers, value.fmt, value.shape[0], value.shape[0] if work.by_channel else 1)
+        job = self._between(phase, lookup, node)
         job["table"], job["length"] = self.address(table), table.size
         job["apart"], job["low"] = table.shape[1] if work.by_channel else 0, value.fmt.low_code
-        job["channels"], job["lines"], job["pixels"] = value.shape
 
     @write.register
     def _(self, work: Response, phase: int, node: Node) -> None:
         assert node.output
         (value,) = node.inputs
-        job = self.job(phase, respond, node)
-        job["source"], job["target"], job["trim"] = self.view(value), self.view(node.output), self.trim(node)
+        job = self._between(phase, respond, node)
         sums = work.neighbours * value.fmt.low_code**2 + 1 if value.fmt else MOST_FACTORS + 1
         factors = np.zeros(1, np.float32)
         if value.fmt and sums <= MOST_FACTORS:
@@ -286,7 +293,6 @@ class Emitter:
         job["within"], job["reach"] = work.within, work.reach(value.shape)
         job["neighbours"] = work.neighbours
         job["alpha"], job["k"], job["exponent"] = work.alpha, work.k, -work.beta
-        job["channels"], job["lines"], job["pixels"] = value.shape
 
     def schedule(self) -> NDArray[np.int64]:
         """Give the jobs as `program.run` reads them; kinds that are not compiled yet are."""
@@ -295,10 +301,18 @@ class Emitter:
         return np.array(rows, np.int64).reshape(-1, 4)
 
 
-def results_by_code(layers: Sequence[Layer], fmt: FixedPoint, channels: int) -> NDArray[np.float32]:
-    """Give what layers, one after the other, make of every number of a format: (channels, codes), real units."""
+def results_by_code(layers: Sequence[Layer], fmt: FixedPoint, channels: int, rows: int) -> NDArray[np.float32]:
+    """Give what layers, one after the other, make of every number of a format: (rows, codes), real units.
+
+    There is a row for each of the channels, or one for all.
+    """
     numbers = fmt.decode(np.arange(fmt.low_code, fmt.high_code + 1, dtype=np.int32))
-    top = np.ascontiguousarray(np.broadcast_to(numbers, (1, channels, 1, len(numbers))))
+    top = np.ascontiguousarray(np.broadcast_to(numbers, (rows, len(numbers))), np.float32)
     for layer in layers:
-        (top,) = layer.op.forward([top], layer.blobs)
-    return np.ascontiguousarray(top.reshape(channels, -1), np.float32)
+        channelwise = channelwise_of(layer, channels)
+        if channelwise:
+            with np.errstate(all="ignore"):
+                top = channelwise.of(top)
+        else:
+            top = layer.op.forward([top[None, :, None]], layer.blobs)[0].reshape(rows, -1)
+    return np.ascontiguousarray(top, np.float32)

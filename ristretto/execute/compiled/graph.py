@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from ristretto.execute.compiled.piece import Codes, Piece, picture
 from ristretto.formats import FixedPoint
 from ristretto.kernels.pointwise import MOST_BOTTOMS
@@ -223,7 +225,7 @@ class Builder:
         walk = op.geometry(bottoms[0])
         if walk:
             return math.prod(walk.in_shape) == math.prod(bottoms[0][1:])
-        if op.channelwise(piece.layer.blobs, bottoms[0][1]):
+        if channelwise_of(piece.layer, bottoms[0][1]):
             return True
         form = op.form(bottoms)
         if isinstance(form, Pointwise):
@@ -298,7 +300,7 @@ class Builder:
         if walk:
             multiply = _multiply(piece, values[0].shape, walk)
             return self._append(Node(multiply, layer, values[:1], Value(shape, None), blob=blob))
-        channelwise = layer.op.channelwise(layer.blobs, shape[0])
+        channelwise = channelwise_of(layer, shape[0])
         if channelwise:
             return self._append(_channelwise(channelwise, layer, values[0], self.graph.maker(values[0]), blob))
         form = layer.op.form(bottoms)
@@ -337,8 +339,13 @@ class Builder:
             return value, (), False
         assert maker.layer
         codes, before, by_channel = self._codes_behind(maker.inputs[0])
-        by_channel |= isinstance(maker.work, Channelwise) or maker.work.by_channel
-        return codes, (*before, *maker.before, maker.layer), by_channel
+        return codes, (*before, *maker.before, maker.layer), by_channel or maker.work.by_channel
+
+
+def channelwise_of(layer: Layer, channels: int) -> Channelwise | None:
+    """Give what a layer does by channel. A variance below zero makes no numbers, as in `forward`, and no warnings."""
+    with np.errstate(all="ignore"):
+        return layer.op.channelwise(layer.blobs, channels)
 
 
 def _channelwise(work: Channelwise, layer: Layer, value: Value, maker: Node, blob: str) -> Node:

@@ -10,11 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ristretto.execute.compiled.fuse import fuse
-from ristretto.formats import FixedPoint
-from ristretto.layers import BatchNorm, Bias, Concat, Eltwise, Power, PReLU, ReLU, Scale, Sigmoid
-from ristretto.net import Op
+from ristretto.formats import EXACT, FixedPoint
+from ristretto.layers import (
+    AbsVal,
+    BatchNorm,
+    Bias,
+    Concat,
+    Convolution,
+    Eltwise,
+    InnerProduct,
+    Input,
+    Power,
+    PReLU,
+    ReLU,
+    Scale,
+    Sigmoid,
+)
+from ristretto.layers.coverage import Coverage
+from ristretto.net import Layer, LayerQuant, Net, Op, Phase
 from ristretto.net.form import Channelwise
 from tests.execute.compiled.programs import E, Program, kinds, made_by
+from tests.execute.test_integer import check_same_bits
 
 NORM, SCALE, FACTOR, BIAS = BatchNorm(use_global_stats=True), Scale(bias_term=True), Scale(), Bias()
 NUMBERS = st.integers(-64, 64).map(lambda k: k / 8)
@@ -123,6 +139,57 @@ def test_factors_and_summands_do_the_same(operands: tuple[float | None, ...], x:
     factors, summands = channelwise(operands).joined(1)
     wanted = exactly(operands, Fraction(x))
     assert factors[0] * x + summands[0] == pytest.approx(float(wanted), rel=1e-12, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("given", "factors", "summands"),
+    [
+        (Channelwise(factor=np.float64([-2, np.inf])), [-2, np.inf], [0.0, 0.0]),
+        (Channelwise(summand=np.float64([-0.0, 3])), [1, 1], [0.0, 3]),
+        (Channelwise(mean=np.float64([0, 1]), deviation=np.float64([2, 4])), [0.5, 0.25], [-0.0, -0.25]),
+    ],
+    ids=["factor", "summand", "mean"],
+)
+def test_signs_of_zeros_stay_what_they_are_in_files(given: Channelwise, factors: list, summands: list) -> None:
+    for found, wanted in zip(given.joined(2), (factors, summands), strict=True):
+        assert found.tobytes() == np.float64(wanted).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("op", "shape", "size"),
+    [
+        (Scale(Coverage(1, -1)), (2, 3, 1, 1), (3, 1, 1)),
+        (Bias(Coverage(1, 3)), (2, 3, 1, 1), (3, 1, 1)),
+        (Scale(Coverage(1, -1), bias_term=True), (2, 3), (3,)),
+        (Scale(Coverage(-3, 1)), (2, 3, 4, 5), (3,)),
+        (Scale(Coverage(-1, 1)), (2, 3), (3,)),
+        (Scale(Coverage(1, 0)), (2, 3, 4, 5), ()),
+        (PReLU(channel_shared=True), (2, 3, 4, 5), ()),
+        (Power(1.0, 0.5, 0.25), (2, 3), None),
+        (ReLU(0.3), (2, 3, 4, 5), None),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("function", [Sigmoid(), AbsVal()], ids=["sigmoid", "abs"])
+def test_any_numbers_for_each_channel_may_stand_before_a_function(
+    op: Op, shape: tuple[int, ...], size: tuple[int, ...] | None, function: Op
+) -> None:
+    rng = np.random.default_rng(3)
+    assert op.blob_shapes([shape])[:1] == (() if size is None else (size,))
+    first = InnerProduct(3) if len(shape) == 2 else Convolution(3, (1, 1))
+    layers = [Layer("data", Input((shape,)), (), ("data",))]
+    for name, each, quant in (("a", first, LayerQuant(E, E, E)), ("b", op, None), ("c", function, None)):
+        blobs = tuple(rng.normal(0, 1, blob).astype(np.float32) for blob in each.blob_shapes([shape]))
+        layers.append(Layer(name, each, layers[-1].tops, (name,), blobs, quant=quant))
+    net = Net("net", tuple(layers)).for_phase(Phase.TEST)
+    check_same_bits(net, {"data": rng.normal(0, 2, shape).astype(np.float32)}, EXACT)
+
+
+def test_a_slope_that_is_one_for_all_makes_no_table_for_each_channel() -> None:
+    """16 bits of 64 channels would be too many."""
+    fine = FixedPoint(16, 8)
+    program = Program((2, 64, 4, 5)).add(ReLU(0.5), "data", top="a", trim_in=fine).add(Sigmoid(), "a", top="b")
+    assert not made_by(program.graph("b"), "b").work.by_channel
 
 
 @given(OPERANDS, OPERANDS)

@@ -164,16 +164,11 @@ STRANGE = np.float32([0, np.inf, -np.inf, np.nan, 3e38, -3e38, TINY, -TINY, 1, -
     [
         *(ReLU(), ReLU6(), Clip(-1.0, 0.5), Clip(-1e-45, 1e-45), Dropout(), Split(2)),
         *(Pooling("MAX", (2, 2), pad=(1, 1)), Pooling("MAX", (1, 3), (1, 2)), Pooling("AVE", (2, 2), pad=(1, 1))),
-        *(
-            Concat(),
-            Eltwise("SUM"),
-            Eltwise("SUM", (0.5, -1e-20)),
-            Eltwise("PROD"),
-            Eltwise("MAX"),
-            LRN(3),
-            Softmax(),
-            Axpy(),
-        ),
+        *(Concat(), Eltwise("SUM"), Eltwise("SUM", (0.5, -1e-20)), Eltwise("PROD"), Eltwise("MAX"), LRN(3)),
+        *(BatchNorm(use_global_stats=True), Scale(bias_term=True), Scale(), Scale(Coverage(1, 0)), Bias(), PReLU()),
+        *(ReLU(-0.5), ReLU(1e-30), Power(1.0, -2.0, 0.5), Power(1.0, 1e39), Axpy(), Softmax()),
+        *(Normalize(across_spatial=False), Normalize(across_spatial=False, eps=0.0), ShuffleChannel(17)),
+        *(Slice(2, points=(3,)), Slice(17), Crop(1, (2, 1, 0))),
     ],
     ids=str,
 )
@@ -182,10 +177,12 @@ def test_strange_numbers_give_what_the_layer_itself_gives(op: Op) -> None:
     rng = np.random.default_rng(1)
     shapes = [(2, 17, 5, 6)] * op.bottom_counts()[0]
     shapes[:1] = [(2, 17)] if isinstance(op, Axpy) else shapes[:1]
+    shapes[1:] = [(2, 9, 4, 6)] if isinstance(op, Crop) else shapes[1:]
     bottoms = [np.float32(rng.choice(STRANGE, shape)) for shape in shapes]
     tops = tuple(f"t{i}" for i in range(len(op.infer(shapes))))
+    blobs = tuple(np.float32(rng.choice(STRANGE, shape)) for shape in op.blob_shapes(shapes))
     with np.errstate(all="ignore"):
-        check_program(Layer("it", op, tuple(f"b{i}" for i in range(len(shapes))), tops), bottoms, None)
+        check_program(Layer("it", op, tuple(f"b{i}" for i in range(len(shapes))), tops, blobs), bottoms, None)
 
 
 @pytest.mark.parametrize("op", [op for op, form in FORMS.values() if form is Pointwise], ids=str)
