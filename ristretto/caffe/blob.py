@@ -46,6 +46,8 @@ def number(message: str, field: str) -> int:
 
 DATA, DOUBLE_DATA, SHAPE = (number("BlobProto", name) for name in ("data", "double_data", "shape"))
 LEGACY = tuple(number("BlobProto", name) for name in ("num", "channels", "height", "width"))
+GRADIENTS = {number("BlobProto", "diff"): "<f4", number("BlobProto", "double_diff"): "<f8"}
+"""What nothing here reads, and its types."""
 DIM = number("BlobShape", "dim")
 
 
@@ -85,6 +87,9 @@ def read_blob(data: memoryview, span: Span) -> Blob:
                 if len(dims) == MOST_AXES:
                     raise CaffemodelError(f"has more than {MOST_AXES} axes", hint=DAMAGED)
                 dims.append(dim)
+        elif field.number in GRADIENTS and field.wire == LENGTH:
+            # Others do, and refuse a file in which they are cut off.
+            fixed_values(data, field, GRADIENTS[field.number])
         elif field.number in LEGACY and field.wire == VARINT:
             legacy[field.number] = signed(field.value, 32)
     # Caffe's order: the four numbers win over a shape, doubles over floats.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from google.protobuf.message import DecodeError
 
 from ristretto.caffe.binary_file import map_file, printable, refuse_other_kinds
-from ristretto.caffe.blob import DAMAGED, DATA, DOUBLE_DATA, LEGACY, Blob, number, read_blob, write_blob
+from ristretto.caffe.blob import DAMAGED, DATA, DOUBLE_DATA, GRADIENTS, LEGACY, Blob, number, read_blob, write_blob
 from ristretto.caffe.caffemodel import CAFFE_LIMIT, V0, V1, V2, Form
 from ristretto.caffe.schema import message_class
 from ristretto.caffe.upgrade import RATES_FIXED, Change, fix_rates, upgrade_net
@@ -24,7 +24,6 @@ from ristretto.net.op import Shape
 LAYERS, LAYER = number("NetParameter", "layers"), number("NetParameter", "layer")
 INPUTS = tuple(number("NetParameter", name) for name in ("input", "input_shape", "input_dim"))
 TYPE, PARAM = number("LayerParameter", "type"), number("LayerParameter", "param")
-GRADIENTS = tuple(number("BlobProto", name) for name in ("diff", "double_diff"))
 KNOWN = frozenset(message_class("V1LayerParameter").DESCRIPTOR.fields_by_number)
 
 DOUBLES = "values in double_data are float data"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ristretto.net import Layer, Net, Shape
-from ristretto.net.form import Form, Response, Window
+from ristretto.net.form import Form, InFloat, Response, Window
 from ristretto.net.op import Array
 
 
@@ -41,9 +41,10 @@ def layers_behind(net: Net, layer: Layer, shape: Shape) -> tuple[Layer, ...]:
 
 
 def _form_alone(layer: Layer, shape: Shape) -> Form | None:
-    """Give the form of a layer that makes one blob of one and is not quantized; None for others."""
+    """Give the form of a layer that makes one blob of one and is not quantized; None for others, and for scores."""
     alone = len(layer.bottoms) == len(layer.tops) == 1 and layer.op.part is None
-    return layer.op.form([shape]) if alone else None
+    form = layer.op.form([shape]) if alone else None
+    return None if isinstance(form, InFloat) else form
 
 
 def run_behind(layers: Sequence[Layer], x: Array) -> Array:

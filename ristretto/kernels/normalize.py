@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ristretto.kernels.jit import inner, kernel
 from ristretto.kernels.job import job_of
 from ristretto.kernels.memory import floats_at
-from ristretto.kernels.rows import TRIM, VIEW, load_line, pixels_at_a_time, scratch_row, store_line
+from ristretto.kernels.rows import TRIM, VIEW, load_line, scratch_row, store_line
 
 
 @inner
@@ -51,13 +51,11 @@ NORMALIZE = np.dtype(
 def channel_normalize(job: Any, run: Any, image: int) -> None:
     """Divide each pixel's channels by their length in one picture."""
     arena, row = run.arena, scratch_row(run, 0)
-    channels, step = job.channels, pixels_at_a_time(job.channels)
+    channels = job.channels
     scale = carray(floats_at(job.scale), (channels,))
     for line in range(job.lines):
-        for first in range(0, job.pixels, step):
-            pixels = min(step, job.pixels - first)
-            load_line(arena, job.source, image, line, row, channels, pixels, first)
-            for pixel in range(pixels):
-                numbers = row[pixel * channels : (pixel + 1) * channels]
-                _normalize_row(numbers, job.eps, scale, numbers)
-            store_line(arena, job.target, job.trim, image, line, row, channels, pixels, first)
+        load_line(arena, job.source, image, line, row, channels, job.pixels)
+        for pixel in range(job.pixels):
+            numbers = row[pixel * channels : (pixel + 1) * channels]
+            _normalize_row(numbers, job.eps, scale, numbers)
+        store_line(arena, job.target, job.trim, image, line, row, channels, job.pixels)

@@ -17,7 +17,7 @@ from ristretto.kernels.jit import inner, kernel
 from ristretto.kernels.job import job_of
 from ristretto.kernels.memory import bits_of, doubles_at
 from ristretto.kernels.power import power_of_two
-from ristretto.kernels.rows import TRIM, VIEW, load_line, pixels_at_a_time, scratch_row, store_line
+from ristretto.kernels.rows import TRIM, VIEW, load_line, scratch_row, store_line
 from ristretto.kernels.vector import F32, F64, I64, call, each, family, filled, load, splat, store, suffix, vector
 
 LEAST = -700.0
@@ -105,14 +105,12 @@ CHANNEL_SOFTMAX = np.dtype(
 def channel_softmax(job: Any, run: Any, image: int) -> None:
     """Give the softmax of each pixel's channels in one picture."""
     arena, row = run.arena, scratch_row(run, 0)
-    channels, step = job.channels, pixels_at_a_time(job.channels)
+    channels = job.channels
     # Two rows of float32 are one of float64.
     powers = carray(doubles_at(scratch_row(run, 2).ctypes.data), (channels,))
     for line in range(job.lines):
-        for first in range(0, job.pixels, step):
-            pixels = min(step, job.pixels - first)
-            load_line(arena, job.source, image, line, row, channels, pixels, first)
-            for pixel in range(pixels):
-                numbers = row[pixel * channels : (pixel + 1) * channels]
-                _softmax_row(numbers, powers, numbers)
-            store_line(arena, job.target, job.trim, image, line, row, channels, pixels, first)
+        load_line(arena, job.source, image, line, row, channels, job.pixels)
+        for pixel in range(job.pixels):
+            numbers = row[pixel * channels : (pixel + 1) * channels]
+            _softmax_row(numbers, powers, numbers)
+        store_line(arena, job.target, job.trim, image, line, row, channels, job.pixels)

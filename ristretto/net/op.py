@@ -260,7 +260,7 @@ class Op(ABC):
         raise TypeError(f"{self.type} has no weights to scale")
 
     def channelwise(self, blobs: Sequence[Array], channels: int) -> Channelwise | None:
-        """Give what the layer does to its only bottom, where that is one operation after the other by channel.
+        """Give what the layer does to its only bottom, as operations by channel; None where that is not all.
 
         `forward` does the same operations, in the type of the blobs and the bottom.
 
@@ -270,11 +270,6 @@ class Op(ABC):
             The weights.
         channels : int
             Of the bottom, along axis 1.
-
-        Returns
-        -------
-        Channelwise or None
-            None where that is not all that the layer does.
         """
         return None
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ristretto.caffe.caffemodel import read_weights
@@ -224,6 +224,8 @@ def _varint(value: int) -> bytes:
     st.sampled_from([v0().SerializeToString(), v1().SerializeToString()]),
     st.lists(st.tuples(st.integers(0, 10**4), st.integers(0, 255)), min_size=1, max_size=6),
 )
+# A blob that swallows its neighbour, of which it takes some bytes for gradients.
+@example(v1().SerializeToString(), [(31, 112)])
 def test_a_damaged_caffemodel_is_a_plain_error(content: bytes, edits: list[tuple[int, int]]) -> None:
     data = bytearray(content)
     for place, octet in edits:
