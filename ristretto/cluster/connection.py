@@ -77,13 +77,20 @@ def _local_cluster(count: int) -> Iterator[Any]:
     """Start worker processes that listen to this machine only."""
     from distributed import LocalCluster
 
+    class Workers(LocalCluster):  # type: ignore[misc]  # distributed has no types
+        """Bears the loss of a worker that died before this process had heard of it; at the end it would be missed."""
+
+        def _update_worker_status(self, op: str, msg: Any) -> None:
+            if op != "remove" or msg in self.scheduler_info["workers"]:
+                super()._update_worker_status(op, msg)
+
     with ExitStack() as stack:
         scratch = stack.enter_context(TemporaryDirectory(prefix="ristretto-"))
         # Python's tracker of shared resources starts with the first process, and lets interruptions in again.
         resource_tracker.ensure_running()
         with _interruption_put_off(), _told(count):
             cluster = stack.enter_context(
-                LocalCluster(
+                Workers(
                     n_workers=count,
                     threads_per_worker=1,
                     processes=True,

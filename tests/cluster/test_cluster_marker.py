@@ -324,6 +324,16 @@ def test_workers_that_are_killed_change_nothing(killed: int) -> None:
 
 
 @pytest.mark.slow
+def test_a_worker_that_was_never_heard_of_is_not_missed() -> None:
+    """Its death may be told before its birth, and the end waits for both."""
+    with marker("local:2") as there:
+        there.marks(net(), "accuracy", range(3))
+        assert there._sender is not None
+        cluster = there._sender.client.cluster
+        cluster._update_worker_status("remove", "tcp://127.0.0.1:1")
+
+
+@pytest.mark.slow
 def test_nothing_runs_on_when_the_marker_is_left() -> None:
     before = threading.active_count()
     with marker("local:2") as there:
